@@ -1,0 +1,60 @@
+/**
+ * Errors whose message is written for the user: shown as one sentence, without a stack trace. Recognised by name, so
+ * that this file needs to import none of the rooms that throw them.
+ */
+const FOR_USERS = new Set([
+  'DataError',
+  'ShapeError',
+  'KernelError',
+  'DeviceError',
+  'CheckpointError',
+  'UsageError',
+]);
+
+/** A wrong argument of a command. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+/** What to print for anything thrown: the message alone, or the stack when it is a bug of ours. */
+export function describeError(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (FOR_USERS.has(error.name) && !process.env.ADAWN_TRACE) return error.message;
+  const { code } = error as NodeJS.ErrnoException;
+  if (typeof code === 'string' && /^E[A-Z]+$/.test(code)) return error.message; // the system says no
+  return error.stack ?? error.message;
+}
+
+/**
+ * Runs a command's main function. A failure prints one clear sentence on standard error and makes the exit code 1
+ * (ADAWN_TRACE=1 adds the stack). The process ends by itself once nothing is left to do, so that devices and files can
+ * be closed in order.
+ */
+export async function runCli(main: () => Promise<void> | void): Promise<void> {
+  // `adawn ... | head` closes our output early: that is no failure.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0);
+    throw error;
+  });
+  try {
+    await main();
+  } catch (error) {
+    console.error(`error: ${describeError(error)}`);
+    process.exitCode = 1;
+  }
+}
+
+/**
+ * For yargs' `.fail()`: turns its complaints (unknown option, missing argument) into a UsageError that names the way
+ * out, and passes on what the command itself threw.
+ */
+export function failWithUsage(message: string | null, error: Error | undefined): never {
+  if (error) throw error;
+  throw new UsageError(`${message ?? 'wrong arguments'} (--help shows the usage)`);
+}
+
+/** Checks that an option is a whole number of at least `least`; returns it. Throws UsageError otherwise. */
+export function wholeNumber(name: string, value: number, least: number): number {
+  if (Number.isInteger(value) && value >= least) return value;
+  throw new UsageError(`--${name} must be a whole number of at least ${least}, got ${value}`);
+}
