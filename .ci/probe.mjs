@@ -31,5 +31,10 @@ function askInChild() {
   return 1;
 }
 
-if (process.argv[2] === 'child') await ask();
-else process.exitCode = askInChild();
+if (process.argv[2] !== 'child') process.exitCode = askInChild();
+else {
+  await ask().catch((error) => {
+    console.error(error.message);
+    process.exitCode = 1;
+  });
+}

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Sets up what `npm run demo` and `npm test` need; both call it first. It does three things, each only
 # if it has to, and says so: checks Node, installs the npm packages of package-lock.json, and on Linux
-# installs a Vulkan driver that runs on the CPU when Dawn finds no adapter. Run twice, it does nothing.
+# installs Mesa's Vulkan driver, which runs on the CPU too, when Dawn finds no adapter. A second run does
+# nothing, in some hundredths of a second.
 # What was done is remembered in node_modules, so `npm ci` or a removed node_modules start it afresh.
 #
 # On Windows run npm from Git Bash (cmd.exe has no `sh`) or from WSL; Dawn uses Direct3D there, Metal on
@@ -21,7 +22,7 @@ fail() {
 }
 
 check_node() {
-  found=$(node -v 2>/dev/null) || fail "no Node.js found; install Node $node_wanted or later (https://nodejs.org)"
+  found=$(node -v 2>/dev/null) || fail "no Node.js found; install $node_wanted or later (https://nodejs.org)"
   major=${found#v}
   minor=${major#*.}
   major=${major%%.*}
@@ -38,7 +39,7 @@ install_packages() {
   fresh "$packages_stamp" "$wanted" && return 0
   say "npm ci: installing the packages of package-lock.json into node_modules"
   # --include=dev: the tests are wanted even where NODE_ENV=production or omit=dev is set.
-  npm ci --include=dev --no-audit --no-fund --loglevel=error ||
+  npm ci --include=dev --no-audit --no-fund --no-update-notifier --loglevel=error ||
     fail "npm ci failed; the reason is above (a first set-up needs the npm registry)"
   echo "$wanted" >"$packages_stamp"
   did=1
@@ -46,6 +47,7 @@ install_packages() {
 
 # The drivers that the Vulkan loader would see, with size and date, so that a changed driver is probed.
 drivers() {
+  # shellcheck disable=SC2012
   echo "$(cat "$packages_stamp") ${VK_ICD_FILENAMES-} ${VK_DRIVER_FILES-}" "$(ls -l /etc/vulkan/icd.d \
     /usr/share/vulkan/icd.d /usr/local/share/vulkan/icd.d 2>/dev/null | cksum)"
 }
@@ -55,22 +57,12 @@ probe() {
   drivers >"$adapter_stamp"
 }
 
-# as_root COMMAND...: directly, or through sudo. An apt that another process has locked, or a mirror that
-# does not answer, is tried again for some minutes.
 as_root() {
   if [ "$(id -u)" = 0 ]; then
     "$@"
   else
     sudo "$@"
   fi
-}
-retry() {
-  for pause in 5 10 20 40 80 stop; do
-    as_root env DEBIAN_FRONTEND=noninteractive "$@" && return 0
-    [ "$pause" = stop ] && return 1
-    say "that failed; again in $pause s"
-    sleep "$pause"
-  done
 }
 
 may_install() {
@@ -79,9 +71,9 @@ may_install() {
   sudo -n true 2>/dev/null || [ -t 0 ] # else sudo would ask for a password and nobody would answer
 }
 
-# Debian 12's own Mesa 22 is refused by Dawn (it lacks shaderUniformBufferArrayDynamicIndexing on the CPU
-# driver); bookworm-backports has Mesa 25. Backports are never installed unless asked for by name, so the
-# source can stay.
+# Debian 12's own Mesa 22 is refused by Dawn ("shaderUniform*ArrayDynamicIndexing required");
+# bookworm-backports has Mesa 25. Nothing is taken from backports unless asked for by name, so the source
+# can stay, and brings Mesa's updates.
 add_backports() {
   list=/etc/apt/sources.list.d/adawn-backports.list
   grep -rqs '^[^#]*bookworm-backports' /etc/apt/sources.list /etc/apt/sources.list.d && return 0
@@ -90,34 +82,43 @@ add_backports() {
 }
 
 apt_install() {
-  say "apt-get install $*"
   # A failing update (a foreign source that is down) is no reason to stop: the installation will tell.
-  as_root apt-get update -qq || say "apt-get update complained; going on"
-  retry apt-get -o DPkg::Lock::Timeout=600 -qq -o Dpkg::Use-Pty=0 install -y --no-install-recommends "$@" >"$log" || {
+  as_root apt-get -qq update || say "apt-get update complained; going on"
+  as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get -qq -o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0 install -y --no-install-recommends "$@"
+}
+
+# retry COMMAND...: tried again for some minutes, because another process may hold the lock of the package
+# manager (an automatic update, say) or a mirror may not answer. Its output is shown when it fails.
+retry() {
+  for pause in 5 10 20 40 80 stop; do
+    "$@" >"$log" 2>&1 && return 0
     cat "$log" >&2
-    return 1
-  }
+    [ "$pause" = stop ] && return 1
+    say "that failed; again in $pause s"
+    sleep "$pause"
+  done
 }
 
 install_driver() {
   ID='' ID_LIKE='' VERSION_CODENAME='' DEBIAN_CODENAME=''
+  # shellcheck source=/dev/null
   [ -r /etc/os-release ] && . /etc/os-release
   case " $ID $ID_LIKE " in
-    *' alpine '*)
-      fail "Alpine's C library (musl) cannot load Dawn, which is built for glibc; use Debian, Ubuntu, Fedora or Arch"
-      ;;
-    *' debian '* | *' ubuntu '*) how=apt ;;
-    *' fedora '* | *' rhel '*) how='dnf -y install mesa-vulkan-drivers vulkan-loader' ;;
-    *' arch '*) how='pacman -Sy --needed --noconfirm vulkan-swrast vulkan-icd-loader' ;;
-    *) fail "this Linux ($ID) is not known to this script; install a Vulkan loader and Mesa's Vulkan drivers by hand" ;;
+    *' alpine '*) fail "Alpine's C library (musl) cannot load Dawn, which is built for glibc" ;;
+    *' debian '* | *' ubuntu '*) set -- apt_install mesa-vulkan-drivers libvulkan1 ;;
+    *' fedora '* | *' rhel '*) set -- as_root dnf -y install mesa-vulkan-drivers vulkan-loader ;;
+    *' arch '*) set -- as_root pacman -Sy --needed --noconfirm vulkan-swrast vulkan-icd-loader ;;
+    *) fail "unknown Linux '$ID': install a Vulkan loader and Mesa's Vulkan drivers by hand" ;;
   esac
-  may_install || fail "installing a Vulkan driver needs root, and there is neither root nor sudo: run \`sh .ci/setup.sh\` once as root"
+  [ "${DEBIAN_CODENAME:-$VERSION_CODENAME}" != bookworm ] ||
+    set -- apt_install -t bookworm-backports mesa-vulkan-drivers libvulkan1
+  what=$(echo "$*" | sed 's/^apt_install/apt-get install/; s/^as_root //; s/-t.*/& (from that apt source)/')
+  may_install || fail "that needs root, and this is not root, nor can it use sudo. As root: $what"
+  [ "$2" != -t ] || add_backports
+  say "as root: $what"
   log=$(mktemp)
-  case "$how ${DEBIAN_CODENAME:-$VERSION_CODENAME}" in
-    'apt bookworm') add_backports && apt_install -t bookworm-backports mesa-vulkan-drivers libvulkan1 ;;
-    apt*) apt_install mesa-vulkan-drivers libvulkan1 ;;
-    *) say "$how" && retry $how >"$log" 2>&1 || { cat "$log" >&2 && false; } ;;
-  esac || fail "the Vulkan driver could not be installed; the reason is above"
+  retry "$@" || fail "the Vulkan driver could not be installed; the reason is above"
   rm -f "$log"
 }
 
