@@ -1,0 +1,83 @@
+import { kernelText } from '#text';
+import { KernelError } from './errors.ts';
+
+/** Values for the `const` lines a kernel declares; `type` lines (`alias T = f32;`) take strings. */
+export type Constants = Readonly<Record<string, number | boolean | string>>;
+
+/** What is launched: a file of kernels/, one of its entry points, and the constants that specialise it. */
+export interface KernelSpec {
+  /** Path below kernels/ without `.wgsl`. */
+  readonly name: string;
+  readonly entry: string;
+  readonly constants: Constants;
+}
+
+export type BindingKind = 'read' | 'write' | 'uniform';
+
+/** Every specialised text has one key: name, entry and constants in the order given. */
+export function kernelKey(spec: KernelSpec): string {
+  const list = Object.entries(spec.constants).map(([k, v]) => `${k}=${v}`);
+  return `${spec.name}:${spec.entry}(${list.join(',')})`;
+}
+
+const texts = new Map<string, string>();
+
+/** The file's text with the `kernels/lib` files it names in a line `// needs: reduce reflect` appended. */
+function fullText(name: string): string {
+  const known = texts.get(name);
+  if (known !== undefined) return known;
+  const own = kernelText(name);
+  const needs =
+    own
+      .match(/^\/\/ needs: *(.+)$/m)?.[1]
+      .trim()
+      .split(/\s+/) ?? [];
+  const text = [own, ...needs.map((lib) => kernelText(`lib/${lib}`))].join('\n');
+  texts.set(name, text);
+  return text;
+}
+
+function literal(value: number | boolean | string, type: string): string {
+  if (typeof value !== 'number') return String(value);
+  if (type === 'f32' || type === 'f16') {
+    const text = String(value);
+    return /[.e]/.test(text) ? text : `${text}.0`;
+  }
+  return type === 'u32' ? `${value}u` : String(value);
+}
+
+/**
+ * Specialises a kernel's text: rewrites the declared lines `const NAME: type = …;`.
+ * Shapes are constants too: training has static shapes, and divisions by a constant are cheap.
+ * @throws KernelError when a constant is given that the text does not declare.
+ */
+export function specialise(spec: KernelSpec): string {
+  let text = fullText(spec.name);
+  for (const [name, value] of Object.entries(spec.constants)) {
+    const line = new RegExp(`^const ${name}: (\\w+) = [^;]*;`, 'm');
+    const found = text.match(line);
+    if (!found) {
+      throw new KernelError(`${spec.name}: no line "const ${name}: type = …;" to specialise`);
+    }
+    text = text.replace(line, `const ${name}: ${found[1]} = ${literal(value, found[1])};`);
+  }
+  return text;
+}
+
+/** The storage and uniform bindings of group 0, in order, as the text declares them. */
+export function bindingsOf(name: string): BindingKind[] {
+  const kinds: BindingKind[] = [];
+  const pattern = /@group\(0\)\s*@binding\((\d+)\)\s*var<\s*(storage|uniform)\s*(?:,\s*(\w+)\s*)?>/g;
+  for (const [, slot, space, access] of fullText(name).matchAll(pattern)) {
+    kinds[Number(slot)] = space === 'uniform' ? 'uniform' : access === 'read_write' ? 'write' : 'read';
+  }
+  return kinds;
+}
+
+/** Source with line numbers, for error messages. */
+export function numbered(text: string): string {
+  return text
+    .split('\n')
+    .map((line, i) => `${String(i + 1).padStart(4)} ${line}`)
+    .join('\n');
+}

@@ -1,0 +1,98 @@
+import { ShapeError } from '../errors.ts';
+import { differentiable, grid1d, intermediate, launch } from '../recorder.ts';
+import { elements, type Shape, sameShape, show } from '../shape.ts';
+import type { Tensor } from '../tensor.ts';
+import { zeros } from './fill.ts';
+
+const WG = 64;
+
+interface Copy {
+  rows: number;
+  count: number;
+  xWidth: number;
+  yWidth: number;
+  from: number;
+  to: number;
+}
+
+function copy(x: Tensor, y: Tensor, c: Copy, label: string): void {
+  launch({
+    kernel: 'concat/main',
+    constants: {
+      ROWS: c.rows,
+      COUNT: c.count,
+      X_WIDTH: c.xWidth,
+      Y_WIDTH: c.yWidth,
+      FROM: c.from,
+      TO: c.to,
+      WG,
+    },
+    label,
+    bind: [x, y],
+    grid: grid1d(c.rows * c.count, WG),
+  });
+}
+
+/** Floats from one index of `axis` to the next, and number of such rows. */
+function rowsOf(shape: Shape, axis: number): { rows: number; inner: number } {
+  return { rows: elements(shape.slice(0, axis)), inner: elements(shape.slice(axis + 1)) };
+}
+
+/**
+ * Joins tensors along `axis` (channels: the last one; batch: 0).
+ * @throws ShapeError when the other sizes differ.
+ */
+export function concat(parts: readonly Tensor[], axis: number): Tensor {
+  const first = parts[0].shape;
+  for (const { shape } of parts) {
+    const fits = sameShape(shape.toSpliced(axis, 1), first.toSpliced(axis, 1));
+    if (!fits) throw new ShapeError(`concat: ${show(shape)} does not join ${show(first)} along axis ${axis}`);
+  }
+  const size = parts.reduce((sum, p) => sum + p.shape[axis], 0);
+  const y = intermediate(first.toSpliced(axis, 1, size), 'concat');
+  const { rows, inner } = rowsOf(y.shape, axis);
+  let to = 0;
+  const starts: number[] = [];
+  for (const part of parts) {
+    const count = part.shape[axis] * inner;
+    copy(part, y, { rows, count, xWidth: count, yWidth: size * inner, from: 0, to }, 'concat');
+    starts.push(to / inner);
+    to += count;
+  }
+  differentiable('concat', parts, [y], ([dy], need) =>
+    parts.map((part, i) => (need[i] ? slice(dy!, axis, starts[i], part.shape[axis]) : null)),
+  );
+  return y;
+}
+
+/**
+ * `count` indices of `axis` from `start` on, as a new tensor.
+ * @throws ShapeError when the range leaves the tensor.
+ */
+export function slice(x: Tensor, axis: number, start: number, count: number): Tensor {
+  if (start < 0 || count < 1 || start + count > x.shape[axis]) {
+    throw new ShapeError(`slice: [${start}, ${start + count}) is outside axis ${axis} of ${show(x.shape)}`);
+  }
+  const y = intermediate(x.shape.toSpliced(axis, 1, count), 'slice');
+  const { rows, inner } = rowsOf(x.shape, axis);
+  const width = x.shape[axis] * inner;
+  copy(
+    x,
+    y,
+    { rows, count: count * inner, xWidth: width, yWidth: count * inner, from: start * inner, to: 0 },
+    'concat.slice',
+  );
+  differentiable('slice', [x], [y], ([dy]) => [unslice(dy!, x.shape, axis, start)]);
+  return y;
+}
+
+/** The gradient of a slice: dy at its place, zeros elsewhere, built from the parts around it. */
+function unslice(dy: Tensor, shape: Shape, axis: number, start: number): Tensor {
+  const count = dy.shape[axis];
+  const after = shape[axis] - start - count;
+  const parts: Tensor[] = [];
+  if (start > 0) parts.push(zeros(shape.toSpliced(axis, 1, start)));
+  parts.push(dy);
+  if (after > 0) parts.push(zeros(shape.toSpliced(axis, 1, after)));
+  return parts.length === 1 ? dy : concat(parts, axis);
+}

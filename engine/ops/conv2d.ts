@@ -1,0 +1,111 @@
+import { ShapeError } from '../errors.ts';
+import { differentiable, grid1d, intermediate, launch } from '../recorder.ts';
+import { elements, expectRank, type Shape, show } from '../shape.ts';
+import type { Tensor } from '../tensor.ts';
+import { activationGradient } from './activation.ts';
+import { sumRows } from './sumRows.ts';
+
+const WG = 64;
+
+export interface ConvOptions {
+  /** Step between output pixels. Default 1. */
+  readonly stride?: number;
+  /** Reflection padding on every side, in pixels of the (upsampled) input. Default 0. */
+  readonly pad?: number;
+  /** Nearest-neighbour upsampling of the input before padding, folded into the indexing: 1 or 2. */
+  readonly upsample?: 1 | 2;
+  /** Fused into the store. */
+  readonly activation?: 'none' | 'leaky_relu' | 'relu' | 'tanh';
+  /** Slope of leaky_relu below 0. Default 0.2. */
+  readonly slope?: number;
+}
+
+/** Sizes of one convolution, as the kernels' constants name them. */
+export interface ConvSizes {
+  readonly N: number;
+  readonly H: number;
+  readonly W: number;
+  readonly CI: number;
+  readonly CO: number;
+  readonly OH: number;
+  readonly OW: number;
+  readonly K: number;
+  readonly S: number;
+  readonly P: number;
+  readonly UP: number;
+}
+
+/** Checks shapes and derives the output size. @throws ShapeError that says what does not fit. */
+export function convSizes(x: Shape, w: Shape, b: Shape | null, options: ConvOptions): ConvSizes {
+  expectRank('conv2d', 'x', x, 4);
+  expectRank('conv2d', 'w', w, 4);
+  const [N, H, W, CI] = x;
+  const [CO, K, K2, WI] = w;
+  const { stride: S = 1, pad: P = 0, upsample: UP = 1 } = options;
+  const both = `(x ${show(x)}, w ${show(w)})`;
+  if (WI !== CI) throw new ShapeError(`conv2d: weight expects ${WI} input channels, x has ${CI} ${both}`);
+  if (K !== K2) throw new ShapeError(`conv2d: the kernel must be square ${both}`);
+  if (b && (b.length !== 1 || b[0] !== CO)) {
+    throw new ShapeError(`conv2d: bias must be [${CO}], found ${show(b)} ${both}`);
+  }
+  if (P >= H * UP || P >= W * UP) {
+    throw new ShapeError(`conv2d: reflection padding ${P} needs a picture larger than ${P} pixels ${both}`);
+  }
+  const OH = Math.floor((H * UP + 2 * P - K) / S) + 1;
+  const OW = Math.floor((W * UP + 2 * P - K) / S) + 1;
+  if (OH < 1 || OW < 1)
+    throw new ShapeError(`conv2d: the ${K}x${K} kernel is larger than the picture ${both}`);
+  return { N, H, W, CI, CO, OH, OW, K, S, P, UP };
+}
+
+const ACTIVATIONS = ['none', 'leaky_relu', 'relu', 'tanh'] as const;
+
+function naive(entry: string, bind: Tensor[], constants: Record<string, number | boolean>): void {
+  const result = bind[3];
+  launch({
+    kernel: 'conv2d/naive',
+    entry,
+    constants: { ...constants, WG },
+    label: `conv2d.${entry}`,
+    bind,
+    grid: grid1d(elements(result.shape), WG),
+  });
+}
+
+/**
+ * Convolution of a reflection-padded, optionally upsampled picture, with bias and activation fused:
+ * torch.nn.Upsample, ReflectionPad2d, Conv2d and the activation in one op.
+ * @param x [N,H,W,CI]
+ * @param w [CO,K,K,CI]
+ * @param b [CO] or null
+ * @returns [N,OH,OW,CO]
+ * @throws ShapeError when the sizes do not fit.
+ */
+export function conv2d(x: Tensor, w: Tensor, b: Tensor | null, options: ConvOptions = {}): Tensor {
+  const sizes = convSizes(x.shape, w.shape, b?.shape ?? null, options);
+  const { activation = 'none', slope = 0.2 } = options;
+  const y = intermediate([sizes.N, sizes.OH, sizes.OW, sizes.CO], 'conv2d');
+  const epilogue = { BIAS: b !== null, ACT: ACTIVATIONS.indexOf(activation), SLOPE: slope };
+  naive('forward', [x, w, b ?? w, y], { ...sizes, ...epilogue });
+  differentiable('conv2d', [x, w, b], [y], ([dy], need) => {
+    const dz = activation === 'none' ? dy! : activationGradient(activation, slope, dy!, y);
+    return [
+      need[0] ? backwardInput(dz, w, x.shape, sizes) : null,
+      need[1] ? backwardWeight(x, dz, w.shape, sizes) : null,
+      need[2] ? sumRows(dz, 'conv2d.backwardBias') : null,
+    ];
+  });
+  return y;
+}
+
+function backwardInput(dy: Tensor, w: Tensor, shape: Shape, sizes: ConvSizes): Tensor {
+  const dx = intermediate(shape, 'conv2d dx');
+  naive('backwardInput', [dy, w, w, dx], { ...sizes });
+  return dx;
+}
+
+function backwardWeight(x: Tensor, dy: Tensor, shape: Shape, sizes: ConvSizes): Tensor {
+  const dw = intermediate(shape, 'conv2d dw');
+  naive('backwardWeight', [x, dy, dy, dw], { ...sizes });
+  return dw;
+}

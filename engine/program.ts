@@ -1,0 +1,158 @@
+import { checkDevice, type Device, type Pipeline, pipelineFor } from './device.ts';
+import { AdawnError, DeviceError } from './errors.ts';
+import { kernelKey } from './kernel.ts';
+import { type MemoryPlan, planMemory, pruneLaunches } from './plan.ts';
+import { type Launch, withRecorder } from './recorder.ts';
+import { show } from './shape.ts';
+import { bytesOf, rootOf, type Storage, type Tensor } from './tensor.ts';
+
+/** A launch with everything a replay needs; running it allocates nothing. */
+interface Step {
+  readonly launch: Launch;
+  readonly pipeline: GPUComputePipeline;
+  readonly bindGroup: GPUBindGroup;
+}
+
+/** A recorded piece of work with fixed shapes: run it as often as you like, then dispose of it. */
+export interface Program<Out extends Record<string, Tensor>> {
+  readonly device: Device;
+  readonly steps: readonly Step[];
+  readonly plan: MemoryPlan;
+  /** Named results, readable after a run with `read(device, program.outputs.name)`. */
+  readonly outputs: Out;
+  readonly buffers: readonly GPUBuffer[];
+}
+
+/** Launches per submit: long enough to amortise it, short enough for a driver's watchdog. */
+const LAUNCHES_PER_SUBMIT = 400;
+
+function storageOf(tensor: Tensor, plan: MemoryPlan, buffers: readonly GPUBuffer[]): Storage {
+  const root = rootOf(tensor);
+  if (root.storage) return root.storage;
+  const slot = plan.slotOf.get(root.id);
+  if (slot === undefined) throw new AdawnError(`no launch computes ${root.label || show(root.shape)}`);
+  return { buffer: buffers[slot], offset: 0, bytes: bytesOf(root) };
+}
+
+function bind(device: Device, item: Launch, layout: GPUBindGroupLayout, at: (t: Tensor) => Storage) {
+  return device.gpu.createBindGroup({
+    label: item.label,
+    layout,
+    entries: item.bindings.map((tensor, binding) => {
+      const { buffer, offset, bytes } = at(tensor);
+      return { binding, resource: { buffer, offset, size: Math.ceil(bytes / 16) * 16 } };
+    }),
+  });
+}
+
+function allocateSlots(device: Device, plan: MemoryPlan): GPUBuffer[] {
+  const buffers: GPUBuffer[] = [];
+  try {
+    for (const bytes of plan.slotBytes) buffers.push(device.pool.acquire(bytes, 'intermediate'));
+  } catch (error) {
+    for (const buffer of buffers) device.pool.release(buffer);
+    throw error;
+  }
+  return buffers;
+}
+
+/** What `record` found out before anything was allocated: for `--plan` and for tests. */
+export interface Recording<Out extends Record<string, Tensor>> {
+  readonly launches: readonly Launch[];
+  readonly plan: MemoryPlan;
+  readonly outputs: Out;
+}
+
+/** Records `build` without allocating or compiling: launches, memory plan, outputs. */
+export function trace<Out extends Record<string, Tensor>>(device: Device, build: () => Out): Recording<Out> {
+  const { recorded, result } = withRecorder(device, build);
+  const keep = Object.values(result);
+  const launches = pruneLaunches(recorded.launches, keep);
+  return { launches, plan: planMemory(launches, keep), outputs: result };
+}
+
+/**
+ * Records `build` once; the program replays it. Pipelines compile in parallel, memory is planned over
+ * lifetimes, bind groups are made here and never again.
+ * @throws DeviceError when the GPU cannot hold it, KernelError when a kernel does not compile.
+ */
+export async function record<Out extends Record<string, Tensor>>(
+  device: Device,
+  build: () => Out,
+  onCompile?: (done: number, total: number) => void,
+): Promise<Program<Out>> {
+  const { launches, plan, outputs } = trace(device, build);
+  const pipelines = await compileAll(device, launches, onCompile);
+  device.gpu.pushErrorScope('out-of-memory');
+  device.gpu.pushErrorScope('validation');
+  const buffers = allocateSlots(device, plan);
+  const made = new Map<number, Tensor>();
+  const at = (tensor: Tensor) => storageOf(tensor, plan, buffers);
+  const steps = launches.map((item) => {
+    const { pipeline, layout } = pipelines.get(kernelKey(item.kernel))!;
+    return { launch: item, pipeline, bindGroup: bind(device, item, layout, at) };
+  });
+  const invalid = await device.gpu.popErrorScope();
+  const memoryError = await device.gpu.popErrorScope();
+  if (memoryError || invalid) {
+    for (const buffer of buffers) device.pool.release(buffer);
+    if (memoryError) throw new DeviceError(outOfMemory(plan.bytes));
+    throw new DeviceError(`recording failed: ${invalid!.message}`);
+  }
+  for (const tensor of Object.values(outputs)) made.set(tensor.id, { ...tensor, storage: at(tensor) });
+  const bound = Object.fromEntries(Object.entries(outputs).map(([k, t]) => [k, made.get(t.id)!]));
+  return { device, steps, plan, outputs: bound as Out, buffers };
+}
+
+function outOfMemory(bytes: number): string {
+  const mib = Math.ceil(bytes / 2 ** 20);
+  return `the GPU is out of memory (${mib} MiB of intermediates): use --light, a smaller --size, --ch or --batch`;
+}
+
+async function compileAll(
+  device: Device,
+  launches: readonly Launch[],
+  onCompile?: (done: number, total: number) => void,
+): Promise<Map<string, Pipeline>> {
+  const specs = new Map(launches.map((item) => [kernelKey(item.kernel), item.kernel]));
+  let done = 0;
+  const entries = [...specs].map(async ([key, spec]) => {
+    const pipeline = await pipelineFor(device, spec);
+    onCompile?.(++done, specs.size);
+    return [key, pipeline] as const;
+  });
+  return new Map(await Promise.all(entries));
+}
+
+/** Encodes and submits the program once; returns at once. Order on the queue is order of calls. */
+export function run(program: Program<Record<string, Tensor>>): void {
+  const { device, steps } = program;
+  checkDevice(device);
+  for (let from = 0; from < steps.length; from += LAUNCHES_PER_SUBMIT) {
+    const encoder = device.gpu.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    for (const { launch: item, pipeline, bindGroup } of steps.slice(from, from + LAUNCHES_PER_SUBMIT)) {
+      pass.setPipeline(pipeline);
+      pass.setBindGroup(0, bindGroup);
+      pass.dispatchWorkgroups(item.grid[0], item.grid[1], item.grid[2]);
+    }
+    pass.end();
+    device.gpu.queue.submit([encoder.finish()]);
+  }
+}
+
+/** Returns the program's buffers to the pool; its outputs are gone. */
+export function dispose(program: Program<Record<string, Tensor>>): void {
+  for (const buffer of program.buffers) program.device.pool.release(buffer);
+}
+
+/** The program as a table: one line a launch (label, kernel, shapes, grid). */
+export function printProgram(program: Program<Record<string, Tensor>>): string {
+  return program.steps
+    .map(({ launch: item }, i) => {
+      const shapes = item.bindings.map((t, b) => `${item.writes[b] ? '→' : ''}${show(t.shape)}`);
+      const kernel = `${item.kernel.name}:${item.kernel.entry}`;
+      return `${String(i).padStart(4)} ${item.label.padEnd(28)} ${kernel.padEnd(28)} ${shapes.join(' ')}`;
+    })
+    .join('\n');
+}

@@ -1,0 +1,169 @@
+import type { Device } from './device.ts';
+import { AdawnError, KernelError, ShapeError } from './errors.ts';
+import { bindingsOf, type KernelSpec } from './kernel.ts';
+import { type Shape, show } from './shape.ts';
+import { bytesOf, makeTensor, rootOf, type Tensor, viewOf } from './tensor.ts';
+
+/** One dispatch of the program: a specialised kernel, what it binds in order, and its grid. */
+export interface Launch {
+  readonly kernel: KernelSpec;
+  /** The op it belongs to, for profiles and errors: `conv2d.backwardWeight`. */
+  readonly label: string;
+  readonly bindings: readonly Tensor[];
+  /** Parallel to `bindings`: which of them it writes. */
+  readonly writes: readonly boolean[];
+  readonly grid: readonly [number, number, number];
+}
+
+/** How a differentiable op passes gradients on. `need[i]` is false where nobody asked for input i's. */
+export type Backward = (dy: (Tensor | null)[], need: boolean[]) => (Tensor | null)[];
+
+/** An op as the autograd sees it: what came in, what went out, and the rule back. */
+export interface GraphNode {
+  readonly op: string;
+  readonly order: number;
+  readonly inputs: readonly (Tensor | null)[];
+  readonly outputs: readonly Tensor[];
+  readonly backward: Backward;
+}
+
+/** What `record` fills: the launches in order, and the graph for differentiation. */
+export interface Recorder {
+  readonly device: Device;
+  readonly launches: Launch[];
+  /** By id of the output tensor. */
+  readonly producers: Map<number, GraphNode>;
+  /** Results that stay valid until a tensor they came from is written: packed weights. */
+  readonly memo: Map<string, { value: unknown; sources: Tensor[]; versions: number[] }>;
+  /** Times a persistent tensor was written by a launch of this program, by root id. */
+  readonly versions: Map<number, number>;
+  nodes: number;
+}
+
+let current: Recorder | null = null;
+
+/** The program being recorded. @throws AdawnError outside of `record` or `evaluate`. */
+export function recorder(): Recorder {
+  if (!current) throw new AdawnError('tensor ops run inside record() or evaluate() only');
+  return current;
+}
+
+/** Runs `build` with a fresh recorder as the current one. */
+export function withRecorder<T>(device: Device, build: () => T): { recorded: Recorder; result: T } {
+  if (current) throw new AdawnError('record() inside record()');
+  const recorded: Recorder = {
+    device,
+    launches: [],
+    producers: new Map(),
+    memo: new Map(),
+    versions: new Map(),
+    nodes: 0,
+  };
+  current = recorded;
+  try {
+    return { recorded, result: build() };
+  } finally {
+    current = null;
+  }
+}
+
+/** A new intermediate tensor of the program being recorded. */
+export function intermediate(shape: Shape, label = ''): Tensor {
+  return makeTensor(shape, { label });
+}
+
+export interface LaunchParts {
+  readonly kernel: string;
+  readonly entry?: string;
+  readonly constants?: Record<string, number | boolean | string>;
+  readonly label: string;
+  readonly bind: readonly Tensor[];
+  /** Workgroups in x, y, z. */
+  readonly grid: readonly [number, number, number];
+}
+
+function checkBinding(device: Device, parts: LaunchParts, tensor: Tensor): void {
+  if (bytesOf(tensor) > device.maxBinding) {
+    throw new ShapeError(
+      `${parts.label}: ${tensor.label || 'tensor'} ${show(tensor.shape)} needs ` +
+        `${Math.ceil(bytesOf(tensor) / 2 ** 20)} MiB in one binding, this adapter allows ` +
+        `${Math.floor(device.maxBinding / 2 ** 20)} MiB: use a smaller --size, --ch or --batch`,
+    );
+  }
+}
+
+/** Appends one dispatch. Which bindings it writes is read off the kernel's text. */
+export function launch(parts: LaunchParts): void {
+  const { device, launches, versions } = recorder();
+  const kinds = bindingsOf(parts.kernel);
+  if (kinds.length !== parts.bind.length) {
+    throw new KernelError(
+      `${parts.label}: kernel ${parts.kernel} has ${kinds.length} bindings, got ${parts.bind.length}`,
+    );
+  }
+  const limit = device.gpu.limits.maxComputeWorkgroupsPerDimension;
+  if (parts.grid.some((n) => n < 1 || n > limit)) {
+    throw new KernelError(`${parts.label}: grid ${show(parts.grid)} is outside 1..${limit}`);
+  }
+  for (const tensor of parts.bind) checkBinding(device, parts, tensor);
+  const writes = kinds.map((kind) => kind === 'write');
+  parts.bind.forEach((tensor, i) => {
+    if (!writes[i]) return;
+    const id = rootOf(tensor).id;
+    versions.set(id, (versions.get(id) ?? 0) + 1);
+  });
+  launches.push({
+    kernel: { name: parts.kernel, entry: parts.entry ?? 'main', constants: parts.constants ?? {} },
+    label: parts.label,
+    bindings: parts.bind,
+    writes,
+    grid: parts.grid,
+  });
+}
+
+/** Workgroups for `threads` invocations, folded into y where x would exceed WebGPU's 65535. */
+export function grid1d(threads: number, workgroup: number): [number, number, number] {
+  const groups = Math.ceil(threads / workgroup);
+  if (groups <= 65535) return [groups, 1, 1];
+  const y = Math.ceil(groups / 65535);
+  return [Math.ceil(groups / y), y, 1];
+}
+
+/** Declares an op to the autograd. Ops without a node are constants to it. */
+export function differentiable(
+  op: string,
+  inputs: readonly (Tensor | null)[],
+  outputs: readonly Tensor[],
+  backward: Backward,
+): void {
+  const rec = recorder();
+  const node: GraphNode = { op, order: rec.nodes++, inputs, outputs, backward };
+  for (const output of outputs) rec.producers.set(output.id, node);
+}
+
+/** The same elements under another shape, without a launch. */
+export function reshape(x: Tensor, shape: Shape): Tensor {
+  const y = viewOf(x, shape);
+  differentiable('reshape', [x], [y], ([dy]) => [reshape(dy!, x.shape)]);
+  return y;
+}
+
+/**
+ * Computes `make()` once as long as no launch writes one of `sources` in between
+ * (a weight packed for the forward pass serves every use of it in the step).
+ */
+export function memoised<T>(key: string, sources: Tensor[], make: () => T): T {
+  const { memo, versions } = recorder();
+  const full = `${key}:${sources.map((s) => s.id).join(',')}`;
+  const now = sources.map((s) => versions.get(rootOf(s).id) ?? 0);
+  const known = memo.get(full);
+  if (known && known.versions.every((v, i) => v === now[i])) return known.value as T;
+  const value = make();
+  memo.set(full, { value, sources, versions: now });
+  return value;
+}
+
+/** The kernel variant to use for an op: the forced one where there is one, else `preferred`. */
+export function variantOf(op: string, preferred: string): string {
+  return recorder().device.variants[op] ?? preferred;
+}

@@ -1,0 +1,89 @@
+import { type ConvOptions, conv2d, convSizes } from '../../engine/ops/conv2d.ts';
+import { type HostArray, type HostArrays, type OpCase, values, zerosLike } from './types.ts';
+
+function reflect(i: number, size: number): number {
+  const positive = Math.abs(i);
+  return positive >= size ? 2 * (size - 1) - positive : positive;
+}
+
+/** Definition of torch's Upsample(nearest) + ReflectionPad2d + Conv2d + activation, in float64. */
+export function convReference(v: HostArrays, options: ConvOptions): HostArray {
+  const { x, w, b } = v;
+  const s = convSizes(x.shape, w.shape, b?.shape ?? null, options);
+  const y = zerosLike([s.N, s.OH, s.OW, s.CO]);
+  let at = 0;
+  for (let n = 0; n < s.N; n++) {
+    for (let oy = 0; oy < s.OH; oy++) {
+      for (let ox = 0; ox < s.OW; ox++) {
+        for (let co = 0; co < s.CO; co++) {
+          let sum = b ? b.data[co] : 0;
+          for (let kh = 0; kh < s.K; kh++) {
+            const iy = Math.floor(reflect(oy * s.S + kh - s.P, s.H * s.UP) / s.UP);
+            for (let kw = 0; kw < s.K; kw++) {
+              const ix = Math.floor(reflect(ox * s.S + kw - s.P, s.W * s.UP) / s.UP);
+              const from = ((n * s.H + iy) * s.W + ix) * s.CI;
+              const weight = ((co * s.K + kh) * s.K + kw) * s.CI;
+              for (let ci = 0; ci < s.CI; ci++) sum += x.data[from + ci] * w.data[weight + ci];
+            }
+          }
+          y.data[at++] = activate(sum, options);
+        }
+      }
+    }
+  }
+  return y;
+}
+
+function activate(z: number, { activation, slope = 0.2 }: ConvOptions): number {
+  if (activation === 'relu') return Math.max(z, 0);
+  if (activation === 'tanh') return Math.tanh(z);
+  return activation === 'leaky_relu' && z <= 0 ? slope * z : z;
+}
+
+interface Config extends ConvOptions {
+  x: [number, number, number, number];
+  co: number;
+  k: number;
+  bias?: boolean;
+}
+
+const CONFIGS: Record<string, Config> = {
+  '3x3 reflect 1, odd, batch 2, 5 to 7': { x: [2, 9, 7, 5], co: 7, k: 3, pad: 1 },
+  '3x3 reflect 1, 8 to 12, bias': { x: [2, 6, 10, 8], co: 12, k: 3, pad: 1, bias: true },
+  '3x3 stride 2, odd size, 8 to 16': { x: [1, 9, 11, 8], co: 16, k: 3, pad: 1, stride: 2 },
+  '7x7 pictures 3 to 8': { x: [2, 10, 8, 3], co: 8, k: 7, pad: 3 },
+  '7x7 features 8 to 3, tanh': { x: [1, 8, 9, 8], co: 3, k: 7, pad: 3, activation: 'tanh' },
+  '7x7 smallest picture 4x4': { x: [1, 4, 4, 4], co: 4, k: 7, pad: 3 },
+  '4x4 stride 2, bias, leaky': {
+    x: [2, 8, 12, 8],
+    co: 8,
+    k: 4,
+    pad: 1,
+    stride: 2,
+    bias: true,
+    activation: 'leaky_relu',
+  },
+  '4x4 stride 2, odd size, 3 to 4': { x: [1, 7, 9, 3], co: 4, k: 4, pad: 1, stride: 2, bias: true },
+  '4x4 stride 1, 8 to 1': { x: [2, 5, 6, 8], co: 1, k: 4, pad: 1 },
+  '4x4 stride 1 on 2x2': { x: [1, 2, 2, 4], co: 8, k: 4, pad: 1 },
+  '1x1, bias, relu': { x: [2, 5, 3, 8], co: 4, k: 1, bias: true, activation: 'relu' },
+  '1x1, 6 to 5': { x: [1, 3, 3, 6], co: 5, k: 1 },
+  'upsample 3x3, 8 to 4': { x: [2, 4, 5, 8], co: 4, k: 3, pad: 1, upsample: 2 },
+  'upsample 3x3, 3 to 5, 1 pixel': { x: [1, 1, 1, 3], co: 5, k: 3, pad: 1, upsample: 2 },
+  '3x3 larger, 32 to 64': { x: [1, 16, 20, 32], co: 64, k: 3, pad: 1 },
+  '4x4 stride 2, 32 to 40': { x: [1, 12, 20, 32], co: 40, k: 4, pad: 1, stride: 2, bias: true },
+};
+
+export const cases: OpCase[] = Object.entries(CONFIGS).map(([name, { x, co, k, bias, ...options }], i) => ({
+  op: 'conv2d',
+  name,
+  inputs: {
+    x: values(x, 100 + i),
+    w: values([co, k, k, x[3]], 200 + i, 0.3),
+    ...(bias ? { b: values([co], 300 + i) } : {}),
+  },
+  run: (t) => [conv2d(t.x, t.w, t.b ?? null, options)],
+  reference: (v) => [convReference(v, options)],
+  grad: bias ? ['x', 'w', 'b'] : ['x', 'w'],
+  variants: ['naive'],
+}));

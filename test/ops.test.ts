@@ -1,0 +1,110 @@
+import { describe, expect, test } from 'vitest';
+import { vjp } from '../engine/autograd.ts';
+import type { Device } from '../engine/device.ts';
+import { dispose, record, run } from '../engine/program.ts';
+import { release, type Tensor } from '../engine/tensor.ts';
+import { read, tensorFrom } from '../engine/transfer.ts';
+import { allCases } from './cases/index.ts';
+import { type HostArray, type HostArrays, type OpCase, uniform, values } from './cases/types.ts';
+import { useDevice } from './device.ts';
+
+const gpu = useDevice();
+
+/** ‖out − ref‖ / ‖ref‖; the norm of the difference itself where the reference is 0. */
+function relativeError(out: Float32Array, ref: Float64Array): number {
+  let difference = 0;
+  let norm = 0;
+  for (let i = 0; i < ref.length; i++) {
+    difference += (out[i] - ref[i]) ** 2;
+    norm += ref[i] ** 2;
+  }
+  return Math.sqrt(difference / (norm || 1));
+}
+
+interface Results {
+  outputs: Float32Array[];
+  grads: Float32Array[];
+}
+
+/** Outputs and gradients on the GPU, from one program run twice: a replay must give the same bits. */
+async function onGpu(device: Device, c: OpCase, cotangents: HostArray[]): Promise<Results> {
+  const upload = (v: HostArray, name: string) => tensorFrom(device, Float32Array.from(v.data), v.shape, name);
+  const inputs: Record<string, Tensor> = {};
+  for (const [name, v] of Object.entries(c.inputs)) inputs[name] = upload(v, name);
+  const seeds = cotangents.map((v, i) => upload(v, `dy${i}`));
+  const program = await record(device, () => {
+    const ys = c.run(inputs);
+    const targets = c.grad.map((name) => inputs[name]);
+    const grads = targets.length > 0 ? vjp(ys, seeds, targets) : [];
+    return Object.fromEntries([...ys.map((y, i) => [`y${i}`, y]), ...grads.map((g, i) => [`g${i}`, g])]);
+  });
+  const runOnce = async (): Promise<Results> => {
+    run(program);
+    const get = async (prefix: string, count: number) => {
+      const list: Float32Array[] = [];
+      for (let i = 0; i < count; i++) list.push(await read(device, program.outputs[`${prefix}${i}`]));
+      return list;
+    };
+    return { outputs: await get('y', cotangents.length), grads: await get('g', c.grad.length) };
+  };
+  const first = await runOnce();
+  const second = await runOnce();
+  expect(second, 'replay differs from the first run').toEqual(first);
+  dispose(program);
+  for (const tensor of [...Object.values(inputs), ...seeds]) release(device, tensor);
+  return first;
+}
+
+/** d sum(y·dy) / d input[k] by central differences of the float64 reference. */
+function finiteDifference(c: OpCase, cotangents: HostArray[], name: string, k: number): number {
+  const at = (h: number) => {
+    const data = Float64Array.from(c.inputs[name].data);
+    data[k] += h;
+    const moved: HostArrays = { ...c.inputs, [name]: { ...c.inputs[name], data } };
+    const ys = c.reference(moved);
+    return ys.reduce((sum, y, i) => y.data.reduce((s, v, j) => s + v * cotangents[i].data[j], sum), 0);
+  };
+  const h = 1e-5;
+  return (at(h) - at(-h)) / (2 * h);
+}
+
+const SAMPLES = 24;
+
+function checkGradient(c: OpCase, cotangents: HostArray[], name: string, grad: Float32Array): void {
+  const next = uniform(7);
+  const scale = Math.sqrt(grad.reduce((s, g) => s + g * g, 0) / grad.length) || 1;
+  const all = grad.length <= SAMPLES;
+  for (let s = 0; s < Math.min(SAMPLES, grad.length); s++) {
+    const k = all ? s : Math.floor(next() * grad.length);
+    const expected = finiteDifference(c, cotangents, name, k);
+    const error = Math.abs(grad[k] - expected) / Math.max(scale, Math.abs(expected));
+    expect(error, `d/d${name}[${k}]: ${grad[k]}, expected ${expected}`).toBeLessThan(c.gradTolerance ?? 2e-5);
+  }
+}
+
+async function check(device: Device, c: OpCase): Promise<void> {
+  const expected = c.reference(c.inputs);
+  const cotangents = expected.map((y, i) => values(y.shape, 900 + i));
+  const { outputs, grads } = await onGpu(device, c, cotangents);
+  expected.forEach((y, i) => {
+    expect(outputs[i].length, `elements of output ${i}`).toBe(y.data.length);
+    expect(relativeError(outputs[i], y.data), `output ${i}`).toBeLessThan(c.tolerance ?? 2e-6);
+  });
+  c.grad.forEach((name, i) => {
+    checkGradient(c, cotangents, name, grads[i]);
+  });
+}
+
+for (const op of new Set(allCases.map((c) => c.op))) {
+  describe(op, () => {
+    for (const c of allCases.filter((item) => item.op === op)) {
+      for (const variant of ['default', ...(c.variants ?? [])]) {
+        test(`${c.name} (${variant})`, async () => {
+          gpu.device.variants = variant === 'default' ? {} : { [op]: variant };
+          await check(gpu.device, c);
+          gpu.device.variants = {};
+        });
+      }
+    }
+  });
+}
