@@ -46,6 +46,16 @@ function explain(path: string, error: unknown): CheckpointError {
   return new CheckpointError(`${path}: ${what}`, { cause: error });
 }
 
+/** Runs `work`; a CheckpointError that does not name the file yet gets `path` in front. */
+export async function naming<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof CheckpointError) || error.message.includes(path)) throw error;
+    throw new CheckpointError(`${path}: ${error.message}`, { cause: error });
+  }
+}
+
 /** Opens `path` for reading. */
 export async function openSource(path: string): Promise<ByteSource> {
   let handle: FileHandle | undefined;

@@ -16,7 +16,7 @@ import {
   type TensorEntry,
   type TensorSpec,
 } from '../../engine/safetensors.ts';
-import { type ByteSink, type ByteSource, openSource, writeAtomically } from './file.node.ts';
+import { type ByteSink, type ByteSource, naming, openSource, writeAtomically } from './file.node.ts';
 
 /** An open file. `read` throws a CheckpointError for a name that is not in `tensors`. */
 export interface SafetensorsFile {
@@ -61,16 +61,13 @@ export async function openSafetensorsSource(source: ByteSource): Promise<Safeten
   };
 }
 
-async function readHeader(source: ByteSource) {
-  try {
+function readHeader(source: ByteSource) {
+  return naming(source.path, async () => {
     const first = await source.read(0, Math.min(LENGTH_BYTES, source.size));
     const dataStart = LENGTH_BYTES + headerLength(first, source.size);
     const json = await source.read(LENGTH_BYTES, dataStart - LENGTH_BYTES);
     return { ...parseHeader(json, source.size - dataStart), dataStart };
-  } catch (error) {
-    if (!(error instanceof CheckpointError) || error.message.startsWith(source.path)) throw error;
-    throw new CheckpointError(`${source.path}: ${error.message}`, { cause: error });
-  }
+  });
 }
 
 /**

@@ -1,0 +1,73 @@
+/** Reads a U-GAT-IT network's settings off the names and shapes of its tensors. */
+import type { TensorShapes } from './checkpoint.ts';
+import { NETWORKS, splitName } from './names.ts';
+
+/** Settings as far as the tensors tell (the first network that does); a field is absent where none does. */
+export interface Architecture {
+  /** Which of the six networks there are, in the authors' order. */
+  networks: string[];
+  /** The names have no network in front: one network alone. */
+  lone: boolean;
+  /** Base channels. */
+  ch?: number;
+  /** Residual blocks on each side of a generator's bottleneck. */
+  nRes?: number;
+  light?: boolean;
+  /** Image side in pixels; only a full generator's FC.0.weight depends on it. */
+  size?: number;
+  /** Layers (n_layers) of disGA/disGB and of disLA/disLB. */
+  disLayers: { global?: number; local?: number };
+}
+
+type Shapes = Map<string, readonly number[]>;
+
+/** Describes a checkpoint, or a model's expected tensors. */
+export function describeArchitecture(view: TensorShapes): Architecture {
+  const groups = groupByNetwork(view);
+  const lone = groups.has('') && groups.size === 1;
+  const networks = NETWORKS.filter((name) => groups.has(name));
+  const found: Architecture = { networks: [...networks], lone, disLayers: {} };
+  for (const [network, shapes] of groups) {
+    if (shapes.has('DownBlock.1.weight')) describeGenerator(found, shapes);
+    const layers = describeDiscriminator(found, shapes);
+    if (layers === undefined) continue;
+    if (network.startsWith('disG')) found.disLayers.global ??= layers;
+    if (network.startsWith('disL')) found.disLayers.local ??= layers;
+  }
+  return found;
+}
+
+/** The tensors of each network; what belongs to none (Adam's moments) only counts if there is nothing else. */
+function groupByNetwork(view: TensorShapes): Map<string, Shapes> {
+  const groups = new Map<string, Shapes>();
+  for (const name of view.names()) {
+    const { network, rest } = splitName(name);
+    const shapes: Shapes = groups.get(network) ?? new Map();
+    groups.set(network, shapes.set(rest, view.shape(name)));
+  }
+  if (groups.size > 1) groups.delete('');
+  return groups;
+}
+
+function describeGenerator(found: Architecture, shapes: Shapes): void {
+  found.ch ??= shapes.get('DownBlock.1.weight')?.[0];
+  const blocks = [...shapes.keys()].map((name) => Number(/^UpBlock1_(\d+)\./.exec(name)?.[1] ?? 0));
+  found.nRes ??= blocks.reduce((most, n) => Math.max(most, n), 0);
+  const fc = shapes.get('FC.0.weight');
+  if (fc?.length !== 2) return;
+  // Light: 4ch -> 4ch. Full: (size/4)² places of 4ch channels -> 4ch, and size is at least 8.
+  const [wide, fan] = fc;
+  found.light ??= fan === wide;
+  const size = 4 * Math.sqrt(fan / wide);
+  if (fan !== wide && Number.isInteger(size)) found.size ??= size;
+}
+
+/** The number of layers: the last convolution before the CAM is model.{3(layers-2)+1}. */
+function describeDiscriminator(found: Architecture, shapes: Shapes): number | undefined {
+  const first = shapes.get('model.1.weight_orig');
+  if (!first) return undefined;
+  found.ch ??= first[0];
+  const slots = [...shapes.keys()].map((name) => Number(/^model\.(\d+)\.weight_orig$/.exec(name)?.[1] ?? 0));
+  const last = slots.reduce((most, n) => Math.max(most, n), 0);
+  return last % 3 === 1 ? (last - 1) / 3 + 2 : undefined;
+}

@@ -1,0 +1,125 @@
+/**
+ * One view of a checkpoint, whatever wrote it: PyTorch's .pt (zip or legacy) or safetensors, told apart by
+ * their content. Names are the authors' state_dict names behind the network's: `genA2B.`, `genB2A.`, `disGA.`,
+ * `disGB.`, `disLA.`, `disLB.`; a file of one network alone keeps its bare names.
+ */
+import { CheckpointError } from '../../engine/errors.ts';
+import { type DType, type HostTensor, toFloat32 } from '../../engine/hostTensor.ts';
+import { LENGTH_BYTES, MAX_HEADER_BYTES } from '../../engine/safetensors.ts';
+import { type ByteSource, naming, openSource } from './file.node.ts';
+import { openSafetensorsSource } from './safetensors.node.ts';
+import { isLegacyTorch, openTorch } from './torch/read.ts';
+import { flattenStateDicts } from './torch/stateDict.ts';
+import { isZip } from './torch/zip.ts';
+
+export { type Architecture, describeArchitecture } from './architecture.ts';
+export { type MatchOptions, matchTensors } from './match.ts';
+
+/** Names and shapes: what it takes to describe or match a file. */
+export interface TensorShapes {
+  names(): string[];
+  shape(name: string): readonly number[];
+}
+
+/** An open checkpoint. Reading a name it does not have throws a CheckpointError. */
+export interface CheckpointView extends TensorShapes {
+  readonly path: string;
+  readonly kind: 'torch-zip' | 'torch-legacy' | 'safetensors';
+  /** safetensors: its metadata; .pt: numbers and strings beside the tensors, as text. */
+  readonly metadata: Readonly<Record<string, string>>;
+  dtype(name: string): DType;
+  /** Values in C order as float32, whatever type the file has. */
+  read(name: string): Promise<Float32Array>;
+  /** The same in the file's own type. */
+  readRaw(name: string): Promise<HostTensor>;
+  close(): Promise<void>;
+}
+
+/** What the two kinds of files have in common. */
+interface Contents {
+  kind: CheckpointView['kind'];
+  metadata: Readonly<Record<string, string>>;
+  tensors: Map<string, { shape: number[]; dtype: DType; read: () => Promise<HostTensor> }>;
+}
+
+/** Opens a checkpoint and reads its list of tensors, not their data. */
+export async function openCheckpoint(path: string): Promise<CheckpointView> {
+  return openCheckpointSource(await openSource(path));
+}
+
+/** The same over any bytes; the view's `close` closes them. */
+export async function openCheckpointSource(source: ByteSource): Promise<CheckpointView> {
+  try {
+    return makeView(source, await naming(source.path, () => openContents(source)));
+  } catch (error) {
+    await source.close();
+    throw error;
+  }
+}
+
+function makeView(source: ByteSource, { kind, metadata, tensors }: Contents): CheckpointView {
+  const get = (name: string) => {
+    const tensor = tensors.get(name);
+    if (!tensor) throw new CheckpointError(`${source.path}: has no tensor "${name}"`);
+    return tensor;
+  };
+  return {
+    path: source.path,
+    kind,
+    metadata,
+    names: () => [...tensors.keys()],
+    shape: (name) => get(name).shape,
+    dtype: (name) => get(name).dtype,
+    read: async (name) => toFloat32(await get(name).read()),
+    readRaw: async (name) => get(name).read(),
+    close: () => source.close(),
+  };
+}
+
+async function openContents(source: ByteSource): Promise<Contents> {
+  const first = await source.read(0, Math.min(512, source.size));
+  if (isZip(first) || isLegacyTorch(first)) return torchContents(source);
+  if (!isSafetensors(first)) throw new CheckpointError(`not a checkpoint: ${guessKind(first)}`);
+  const { metadata, tensors, read } = await openSafetensorsSource(source);
+  const named = [...tensors].map(([name, { shape, dtype }]) => {
+    return [name, { shape, dtype, read: () => read(name) }] as const;
+  });
+  return { kind: 'safetensors', metadata, tensors: new Map(named) };
+}
+
+async function torchContents(source: ByteSource): Promise<Contents> {
+  const file = await openTorch(source);
+  const flat = flattenStateDicts(file.root);
+  const named = [...flat.tensors].map(([name, tensor]) => {
+    const { shape, storage } = tensor;
+    return [name, { shape, dtype: storage.dtype, read: () => file.read(tensor) }] as const;
+  });
+  return { kind: file.kind, metadata: flat.scalars, tensors: withoutDataParallel(new Map(named)) };
+}
+
+/** nn.DataParallel puts `module.` in front of a network's own names; forks that train on several GPUs keep it. */
+function withoutDataParallel<T>(tensors: Map<string, T>): Map<string, T> {
+  const plain = new Map<string, T>();
+  for (const [name, tensor] of tensors) plain.set(name.replace(/^(\w+\.)?module\./, '$1'), tensor);
+  return plain.size === tensors.size ? plain : tensors;
+}
+
+function isSafetensors(first: Uint8Array): boolean {
+  if (first.length < LENGTH_BYTES + 2 || first[LENGTH_BYTES] !== 0x7b) return false;
+  const high = first.subarray(4, LENGTH_BYTES).some((byte) => byte !== 0);
+  return !high && new DataView(first.buffer).getUint32(0, true) <= MAX_HEADER_BYTES;
+}
+
+/** What the file seems to be instead; the first two are what failed downloads leave. */
+function guessKind(first: Uint8Array): string {
+  const text = new TextDecoder('latin1').decode(first);
+  if (first.length === 0) return 'the file is empty';
+  if (text.startsWith('version https://git-lfs'))
+    return 'a Git LFS pointer (fetch the file with git lfs pull)';
+  if (/^\s*<(!doctype|html)/i.test(text)) return 'a web page (the download went wrong)';
+  if (text.startsWith('\x80')) return 'a plain Python pickle, not one torch.save wrote';
+  if (text.startsWith('\x1f\x8b')) return 'gzip data (unpack it first)';
+  if (text.slice(257, 262) === 'ustar') return 'a tar archive (unpack it first)';
+  if (text.startsWith('\x89HDF')) return 'an HDF5 file';
+  return 'neither PyTorch (.pt) nor safetensors';
+}
