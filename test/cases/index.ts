@@ -1,6 +1,7 @@
 import { cases as conv2d } from './conv2d.ts';
 import { cases as elementwise } from './elementwise.ts';
+import { cases as linear } from './linear.ts';
 import type { OpCase } from './types.ts';
 
 /** Every configuration of every op; the benchmark reads them too. */
-export const allCases: OpCase[] = [...conv2d, ...elementwise];
+export const allCases: OpCase[] = [...conv2d, ...elementwise, ...linear];
