@@ -3,7 +3,6 @@ import { differentiable, grid1d, intermediate, launch, recorder, variantOf } fro
 import { elements, expectRank, type Shape, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { activationGradient } from './activation.ts';
-import { type Block, backwardInput, backwardWeight, rowProducts } from './linearLaunches.ts';
 import { sumRows } from './sumRows.ts';
 
 const WG = 64;
