@@ -35,8 +35,8 @@ export interface Recorder {
   readonly producers: Map<number, GraphNode>;
   /** Results that stay valid until a tensor they came from is written: packed weights. */
   readonly memo: Map<string, { value: unknown; sources: Tensor[]; versions: number[] }>;
-  /** Times a persistent tensor was written by a launch of this program, by root id. */
-  readonly versions: Map<number, number>;
+  /** Times memory was written by a launch of this program: by buffer where it lives on, else by tensor. */
+  readonly versions: Map<GPUBuffer | number, number>;
   nodes: number;
 }
 
@@ -92,6 +92,24 @@ function checkBinding(device: Device, parts: LaunchParts, tensor: Tensor): void 
   }
 }
 
+/** What a write to a tensor changes: its whole buffer where that lives on, since views overlap. */
+function memoryOf(tensor: Tensor): GPUBuffer | number {
+  const root = rootOf(tensor);
+  return root.storage?.buffer ?? root.id;
+}
+
+/**
+ * Lets an intermediate result live in memory that stays, instead of a buffer of the plan: no copy.
+ * @throws AdawnError when the result has memory already or has another size.
+ */
+export function place(result: Tensor, at: Tensor): void {
+  const root = rootOf(result);
+  if (root.storage || !at.storage || bytesOf(root) !== at.storage.bytes) {
+    throw new AdawnError(`place: ${show(result.shape)} cannot be placed at ${at.label || show(at.shape)}`);
+  }
+  root.storage = at.storage;
+}
+
 /** Appends one dispatch. Which bindings it writes is read off the kernel's text. */
 export function launch(parts: LaunchParts): void {
   const { device, launches, versions } = recorder();
@@ -109,8 +127,8 @@ export function launch(parts: LaunchParts): void {
   const writes = kinds.map((kind) => kind === 'write');
   parts.bind.forEach((tensor, i) => {
     if (!writes[i]) return;
-    const id = rootOf(tensor).id;
-    versions.set(id, (versions.get(id) ?? 0) + 1);
+    const memory = memoryOf(tensor);
+    versions.set(memory, (versions.get(memory) ?? 0) + 1);
   });
   launches.push({
     kernel: { name: parts.kernel, entry: parts.entry ?? 'main', constants: parts.constants ?? {} },
@@ -155,7 +173,7 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
 export function memoised<T>(key: string, sources: Tensor[], make: () => T): T {
   const { memo, versions } = recorder();
   const full = `${key}:${sources.map((s) => s.id).join(',')}`;
-  const now = sources.map((s) => versions.get(rootOf(s).id) ?? 0);
+  const now = sources.map((s) => versions.get(memoryOf(s)) ?? 0);
   const known = memo.get(full);
   if (known && known.versions.every((v, i) => v === now[i])) return known.value as T;
   const value = make();

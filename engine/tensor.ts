@@ -18,7 +18,8 @@ export interface Tensor {
   readonly id: number;
   readonly shape: Shape;
   readonly label: string;
-  readonly storage: Storage | null;
+  /** Set by `place` where a result must land in memory that lives on (gradients for Adam). */
+  storage: Storage | null;
   /** Another tensor whose memory this one shows in another shape (same elements, same order). */
   readonly base: Tensor | null;
   /** The value of a scalar known while recording (loss weights), so that no launch computes it. */

@@ -3,11 +3,13 @@
  * that this file needs to import none of the rooms that throw them.
  */
 const FOR_USERS = new Set([
+  'AdawnError',
   'DataError',
   'ShapeError',
   'KernelError',
   'DeviceError',
   'CheckpointError',
+  'TrainingError',
   'UsageError',
 ]);
 

@@ -64,6 +64,14 @@ function tile(N: number, K4: number, rows: number): Tiling {
   return { WG, STEPS, R, NB, slices: Math.ceil(K4 / (WG * STEPS)) };
 }
 
+/** What follows the products of `rowProducts`. */
+export interface Epilogue {
+  readonly b?: Tensor | null;
+  readonly relu?: boolean;
+  /** Leaves the sums over slices of k unadded: [slices,N,columns]. The caller adds them up. */
+  readonly sliced?: boolean;
+}
+
 /**
  * y[n,o] = f(b[o] + Σₖ x[n,k] w[o,k]) over all blocks of rows; x [N,K] (or [K]) with K a multiple of 4.
  * @returns [N,columns]
@@ -73,36 +81,36 @@ export function rowProducts(
   x: Tensor,
   blocks: readonly Block[],
   columns: number,
-  b: Tensor | null,
-  relu: boolean,
+  epilogue: Epilogue = {},
 ): Tensor {
+  const { b = null, relu = false, sliced = false } = epilogue;
   const K4 = elements(blocks[0].w.shape) / blocks[0].rows / 4;
   const N = elements(x.shape) / (4 * K4);
   const { slices, ...tiles } = tile(N, K4, blocks[0].rows);
   const done = slices === 1;
-  const epilogue = { BIAS: b !== null, ACT: relu ? 1 : 0 };
+  const after = { BIAS: b !== null, ACT: relu ? 1 : 0 };
   const y = intermediate(done ? [N, columns] : [slices, N, columns], label);
   for (const { w, rows: O, first: FIRST } of blocks) {
     launch({
       kernel: 'linear/forward',
-      constants: { N, K4, O, COLUMNS: columns, FIRST, ...tiles, DONE: done, ...epilogue },
+      constants: { N, K4, O, COLUMNS: columns, FIRST, ...tiles, DONE: done, ...after },
       label,
       bind: [x, w, b ?? w, y],
       grid: [Math.ceil(O / tiles.R), slices, Math.ceil(N / tiles.NB)],
     });
   }
-  return done ? y : addSlices(label, y, b, epilogue);
+  return done || sliced ? y : addSlices(label, y, b, after);
 }
 
-function addSlices(label: string, part: Tensor, b: Tensor | null, epilogue: { BIAS: boolean; ACT: number }) {
+function addSlices(label: string, part: Tensor, b: Tensor | null, after: { BIAS: boolean; ACT: number }) {
   const [SLICES, N, O] = part.shape;
   const y = intermediate([N, O], label);
   launch({
     kernel: 'linear/finish',
-    constants: { NO: N * O, O, SLICES, ...epilogue, WG: 64 },
+    constants: { NO: N * O, O, SLICES, ...after, WG },
     label,
     bind: [part, b ?? part, y],
-    grid: grid1d(N * O, 64),
+    grid: grid1d(N * O, WG),
   });
   return y;
 }
@@ -208,7 +216,7 @@ interface Products {
 }
 
 const fast: Products = {
-  forward: (x, blocks, columns, b, relu) => rowProducts('linear.forward', x, blocks, columns, b, relu),
+  forward: (x, blocks, columns, b, relu) => rowProducts('linear.forward', x, blocks, columns, { b, relu }),
   input: backwardInput,
   weight: backwardWeight,
 };

@@ -1,0 +1,234 @@
+import { ShapeError } from '../errors.ts';
+import { differentiable, grid1d, intermediate, launch, recorder, variantOf } from '../recorder.ts';
+import { expectRank, expectSame, type Shape, sameShape, show } from '../shape.ts';
+import type { Tensor } from '../tensor.ts';
+import { naiveNorm } from './normNaive.ts';
+
+export interface NormOptions {
+  /** Fused into the store. Default none. */
+  readonly activation?: 'none' | 'relu';
+  /** Added to the result, after the activation: the other arm of a residual block, of x's shape. */
+  readonly residual?: Tensor;
+}
+
+/** One call of a norm. Without parameters it is the instance norm, else rho, gamma and beta are there. */
+export interface NormCall {
+  readonly kind: 'instance' | 'iln' | 'adailn';
+  readonly x: Tensor;
+  readonly rho: Tensor | null;
+  readonly gamma: Tensor | null;
+  readonly beta: Tensor | null;
+  readonly relu: boolean;
+  readonly residual: Tensor | null;
+}
+
+const KINDS = ['instance', 'iln', 'adailn'] as const;
+/** Invocations of the two kernels that turn sums into coefficients. */
+const WG_SMALL = 64;
+/** Parts of a picture that one invocation of those kernels joins; more are joined in runs of FAN before. */
+const MOST_PARTS = 32;
+const FAN = 16;
+
+/** How the passes over x are divided: `per` rows (pixels) an invocation in `parts` parts. */
+interface Division {
+  readonly wg: number;
+  readonly per: number;
+  readonly parts: number;
+}
+
+function divide(rows: number, per: number, wg: number): Division {
+  return { wg, per, parts: Math.ceil(rows / per) };
+}
+
+/** Sizes as the kernels' constants name them, and the divisions chosen for this adapter. */
+interface Sizes {
+  readonly N: number;
+  readonly ROWS: number;
+  readonly C: number;
+  /** Groups of four channels. */
+  readonly groups: number;
+  readonly reduce: Division;
+  readonly apply: Division;
+}
+
+function sizesOf(x: Shape): Sizes {
+  const [N, H, W, C] = x;
+  const ROWS = H * W;
+  const groups = Math.ceil(C / 4);
+  const fewLanes = variantOf('norm', recorder().device.isCpu ? 'fused' : 'wide') === 'fused';
+  // A processor wants long runs, and no third launch; a GPU wants tens of thousands of invocations.
+  const most = fewLanes ? MOST_PARTS : 32768 / (groups * N);
+  const least = fewLanes ? 32 : 8;
+  const per = Math.max(least, Math.ceil(ROWS / Math.min(256, Math.max(1, most))));
+  return {
+    N,
+    ROWS,
+    C,
+    groups,
+    reduce: divide(ROWS, per, fewLanes ? 16 : 64),
+    apply: divide(ROWS, fewLanes ? 32 : 4, fewLanes ? 16 : 64),
+  };
+}
+
+function passOver(s: Sizes, kernel: string, division: Division, flags: object, bind: Tensor[]): void {
+  const { N, ROWS, C } = s;
+  const { per: PER, parts: PARTS, wg: WG } = division;
+  launch({
+    kernel: `norm/${kernel}`,
+    constants: { N, ROWS, C, PER, PARTS, ...flags, WG },
+    label: `norm.${kernel}`,
+    bind,
+    grid: grid1d(N * PARTS * s.groups, WG),
+  });
+}
+
+interface Parts {
+  readonly partials: Tensor;
+  readonly per: number;
+  readonly parts: number;
+}
+
+/** Joins runs of FAN parts until the kernel that follows can join the rest. `bind` puts the result in place. */
+function joinParts(s: Sizes, kernel: string, from: Parts, bind: (p: Tensor, y: Tensor) => Tensor[]): Parts {
+  if (from.parts <= MOST_PARTS) return from;
+  const parts = Math.ceil(from.parts / FAN);
+  const y = intermediate([from.partials.shape[0], parts, s.N, s.groups * 4], 'norm parts');
+  const per = kernel === 'coefficients' ? { PER: from.per } : {};
+  launch({
+    kernel: `norm/${kernel}`,
+    entry: 'join',
+    constants: { N: s.N, ROWS: s.ROWS, C: s.C, ...per, PARTS: from.parts, FAN, WG: WG_SMALL },
+    label: `norm.${kernel}.join`,
+    bind: bind(from.partials, y),
+    grid: grid1d(parts * s.N * s.groups, WG_SMALL),
+  });
+  return joinParts(s, kernel, { partials: y, per: from.per * FAN, parts }, bind);
+}
+
+/** Base, scale, shift and what the gradient needs per channel: [7, N, 4 groups], see coefficients.wgsl. */
+function statistics(call: NormCall, s: Sizes): Tensor {
+  const { per, parts } = s.reduce;
+  const partials = intermediate([3, parts, s.N, s.groups * 4], 'norm parts');
+  passOver(s, 'statistics', s.reduce, {}, [call.x, partials]);
+  const joined = joinParts(s, 'coefficients', { partials, per, parts }, (p, y) => [p, p, p, p, y]);
+  const saved = intermediate([7, s.N, s.groups * 4], 'norm statistics');
+  const p = joined.partials;
+  const { N, ROWS, C } = s;
+  const KIND = KINDS.indexOf(call.kind);
+  launch({
+    kernel: 'norm/coefficients',
+    constants: { N, ROWS, C, PER: joined.per, PARTS: joined.parts, KIND, WG: WG_SMALL },
+    label: 'norm.coefficients',
+    bind: [p, call.rho ?? p, call.gamma ?? p, call.beta ?? p, saved],
+    grid: [N, 1, 1],
+  });
+  return saved;
+}
+
+/** Gradients of x, rho, gamma and beta. */
+function backward(call: NormCall, s: Sizes, saved: Tensor, dy: Tensor, needX: boolean): (Tensor | null)[] {
+  const { x, rho, gamma, beta, relu: RELU } = call;
+  const { N, ROWS, C } = s;
+  const sums = intermediate([2, s.reduce.parts, N, s.groups * 4], 'norm parts');
+  passOver(s, 'backwardSums', s.reduce, { RELU }, [x, dy, saved, sums]);
+  const like = (t: Tensor | null) => intermediate(t?.shape ?? [1], 'norm dparameter');
+  const [drho, dgamma, dbeta] = [like(rho), like(gamma), like(beta)];
+  const bind = (p: Tensor, y: Tensor) => [p, saved, rho ?? p, gamma ?? p, y, drho, dgamma, dbeta];
+  const first: Parts = { partials: sums, per: s.reduce.per, parts: s.reduce.parts };
+  const joined = joinParts(s, 'backwardCoefficients', first, bind);
+  const coefs = intermediate([3, N, s.groups * 4], 'norm coefs');
+  const KIND = KINDS.indexOf(call.kind);
+  launch({
+    kernel: 'norm/backwardCoefficients',
+    constants: { N, ROWS, C, PARTS: joined.parts, KIND, WG: WG_SMALL },
+    label: 'norm.backwardCoefficients',
+    bind: bind(joined.partials, coefs),
+    grid: [1, 1, 1],
+  });
+  const dx = needX ? intermediate(x.shape, 'norm dx') : null;
+  if (dx) passOver(s, 'backwardApply', s.apply, { RELU }, [x, dy, saved, coefs, dx]);
+  return [dx, ...(rho ? [drho, dgamma, dbeta] : [null, null, null])];
+}
+
+function fusedNorm(call: NormCall): Tensor {
+  const { x, rho, gamma, beta, relu, residual } = call;
+  const s = sizesOf(x.shape);
+  const saved = statistics(call, s);
+  const y = intermediate(x.shape, call.kind);
+  const flags = { RELU: relu, RESIDUAL: residual !== null };
+  passOver(s, 'apply', s.apply, flags, [x, saved, residual ?? x, y]);
+  differentiable('norm', [x, rho, gamma, beta, residual], [y], ([dy], need) => {
+    const inside = need.slice(0, 4).some(Boolean);
+    const grads = inside ? backward(call, s, saved, dy!, need[0]) : [null, null, null, null];
+    return [...grads, need[4] ? dy! : null];
+  });
+  return y;
+}
+
+function norm(call: NormCall): Tensor {
+  const { kind, x, residual } = call;
+  expectRank(kind, 'x', x.shape, 4);
+  if (x.shape[1] * x.shape[2] < 2) {
+    throw new ShapeError(`${kind}: needs planes of more than one pixel, found x ${show(x.shape)}`);
+  }
+  if (residual) expectSame(kind, 'x', x.shape, 'residual', residual.shape);
+  return variantOf('norm', 'fused') === 'naive' ? naiveNorm(call) : fusedNorm(call);
+}
+
+function expectParameter(kind: string, name: string, found: Shape, shape: Shape, x: Shape): void {
+  if (sameShape(found, shape)) return;
+  throw new ShapeError(`${kind}: ${name} must be ${show(shape)}, found ${show(found)} (x ${show(x)})`);
+}
+
+function common(options: NormOptions): { relu: boolean; residual: Tensor | null } {
+  return { relu: options.activation === 'relu', residual: options.residual ?? null };
+}
+
+/**
+ * Every channel of every picture to mean 0, variance 1, without parameters: torch.nn.InstanceNorm2d
+ * (biased variance, eps 1e-5), then the activation, then the residual.
+ * @param x [N,H,W,C]
+ * @returns [N,H,W,C]
+ * @throws ShapeError for planes of one pixel, or when the residual has another shape.
+ */
+export function instanceNorm(x: Tensor, options: NormOptions = {}): Tensor {
+  return norm({ kind: 'instance', x, rho: null, gamma: null, beta: null, ...common(options) });
+}
+
+/**
+ * Instance-layer normalisation (U-GAT-IT): gamma (rho xIN + (1 - rho) xLN) + beta with xIN normalised over each
+ * plane, xLN over each picture; unbiased variances, eps 1e-5. Then the activation, then the residual.
+ * @param x [N,H,W,C]
+ * @param rho [C], as gamma and beta
+ * @returns [N,H,W,C]
+ * @throws ShapeError for planes of one pixel, or when a shape does not fit.
+ */
+export function iln(x: Tensor, rho: Tensor, gamma: Tensor, beta: Tensor, options: NormOptions = {}): Tensor {
+  const shape = [x.shape[x.shape.length - 1]];
+  for (const [name, t] of Object.entries({ rho, gamma, beta })) {
+    expectParameter('iln', name, t.shape, shape, x.shape);
+  }
+  return norm({ kind: 'iln', x, rho, gamma, beta, ...common(options) });
+}
+
+/**
+ * Adaptive instance-layer normalisation (U-GAT-IT): as `iln`, with gamma and beta per picture.
+ * @param x [N,H,W,C]
+ * @param rho [C]
+ * @param gamma [N,C], as beta
+ * @returns [N,H,W,C]
+ * @throws ShapeError for planes of one pixel, or when a shape does not fit.
+ */
+export function adailn(
+  x: Tensor,
+  rho: Tensor,
+  gamma: Tensor,
+  beta: Tensor,
+  options: NormOptions = {},
+): Tensor {
+  const c = x.shape[x.shape.length - 1];
+  expectParameter('adailn', 'rho', rho.shape, [c], x.shape);
+  expectParameter('adailn', 'gamma', gamma.shape, [x.shape[0], c], x.shape);
+  expectParameter('adailn', 'beta', beta.shape, [x.shape[0], c], x.shape);
+  return norm({ kind: 'adailn', x, rho, gamma, beta, ...common(options) });
+}

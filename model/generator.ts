@@ -1,0 +1,173 @@
+import { AdawnError } from '../engine/errors.ts';
+import { add } from '../engine/ops/add.ts';
+import { camPool, camWeight, heatMap } from '../engine/ops/cam.ts';
+import { concat } from '../engine/ops/concat.ts';
+import { conv2d } from '../engine/ops/conv2d.ts';
+import { linear, splitRows } from '../engine/ops/linear.ts';
+import { adailn, iln, instanceNorm } from '../engine/ops/norm.ts';
+import { reshape } from '../engine/recorder.ts';
+import type { Tensor } from '../engine/tensor.ts';
+import { channelSpec, conv, convSpecs, type Lookup, linearSpec, one, plainSpec } from './layers.ts';
+import type { ParameterSpec } from './parameters.ts';
+
+/** What a generator is made of. */
+export interface GeneratorConfig {
+  /** Light: gamma and beta come from pooled features; full: from the whole flattened map. */
+  readonly light: boolean;
+  /** Pixels of a side; a multiple of 4. Full is tied to it. */
+  readonly size: number;
+  /** Base channels; the bottleneck has 4·ch. */
+  readonly ch: number;
+  /** Residual blocks in the encoder, and again in the decoder. */
+  readonly nRes: number;
+}
+
+/** What a generator gives for a picture. */
+export interface Translation {
+  /** [N,H,W,3] in [-1, 1]. */
+  readonly image: Tensor;
+  /** [N,2]: the class-activation logits from average and max pooling. */
+  readonly camLogit: Tensor;
+  /** [N,H/4,W/4,1], at least 0. */
+  readonly heatmap: Tensor;
+}
+
+/** Name of the i-th (from 0) residual block of the encoder, a Sequential slot. */
+const encoderBlock = (i: number) => `DownBlock.${12 + i}.conv_block`;
+
+/**
+ * The first fully connected layer. Full: the flattened map, 1 GiB of weights at 256: split into row blocks
+ * that one binding can hold.
+ */
+function fcSpec({ light, size, ch }: GeneratorConfig, maxBinding: number): ParameterSpec {
+  const c = 4 * ch;
+  if (light) return linearSpec('FC.0', c, c);
+  const side = size / 4;
+  const inputs = side * side * c;
+  return {
+    name: 'FC.0.weight',
+    shape: [c, side, side, c],
+    authorsShape: [c, inputs],
+    layout: 'mapLinear',
+    init: { kind: 'uniform', value: 1 / Math.sqrt(inputs) },
+    role: 'parameter',
+    blocks: splitRows(c, inputs, maxBinding),
+  };
+}
+
+/** Every tensor of a generator (names as in the authors' state_dict). */
+export function generatorSpecs(config: GeneratorConfig, maxBinding: number): ParameterSpec[] {
+  const { ch, nRes } = config;
+  const c = 4 * ch;
+  const specs = [
+    linearSpec('gap_fc', c, 1),
+    linearSpec('gmp_fc', c, 1),
+    ...convSpecs('conv1x1', [2 * c, c, 1], true),
+    linearSpec('gamma', c, c),
+    linearSpec('beta', c, c),
+  ];
+  for (let i = 1; i <= nRes; i++) {
+    for (const j of [1, 2]) {
+      specs.push(...convSpecs(`UpBlock1_${i}.conv${j}`, [c, c, 3], false));
+      specs.push(channelSpec(`UpBlock1_${i}.norm${j}.rho`, c, 0.9, 'rho'));
+    }
+  }
+  specs.push(...convSpecs('DownBlock.1', [3, ch, 7], false));
+  specs.push(...convSpecs('DownBlock.5', [ch, 2 * ch, 3], false));
+  specs.push(...convSpecs('DownBlock.9', [2 * ch, c, 3], false));
+  for (let i = 0; i < nRes; i++) {
+    for (const j of [1, 5]) specs.push(...convSpecs(`${encoderBlock(i)}.${j}`, [c, c, 3], false));
+  }
+  specs.push(fcSpec(config, maxBinding), linearSpec('FC.2', c, c));
+  specs.push(...upSpecs(2, c, 2 * ch), ...upSpecs(7, 2 * ch, ch));
+  specs.push(...convSpecs('UpBlock2.11', [ch, 3, 7], false));
+  return specs;
+}
+
+function upSpecs(slot: number, ci: number, co: number): ParameterSpec[] {
+  const norm = `UpBlock2.${slot + 1}`;
+  return [
+    ...convSpecs(`UpBlock2.${slot}`, [ci, co, 3], false),
+    channelSpec(`${norm}.rho`, co, 0, 'rho'),
+    plainSpec(`${norm}.gamma`, [co], { kind: 'constant', value: 1 }, 'parameter', [1, co, 1, 1]),
+    plainSpec(`${norm}.beta`, [co], { kind: 'constant', value: 0 }, 'parameter', [1, co, 1, 1]),
+  ];
+}
+
+function encode(p: Lookup, nRes: number, picture: Tensor): Tensor {
+  const activation = 'relu';
+  let x = instanceNorm(conv(p, 'DownBlock.1', picture, { pad: 3 }), { activation });
+  x = instanceNorm(conv(p, 'DownBlock.5', x, { pad: 1, stride: 2 }), { activation });
+  x = instanceNorm(conv(p, 'DownBlock.9', x, { pad: 1, stride: 2 }), { activation });
+  for (let i = 0; i < nRes; i++) {
+    const h = instanceNorm(conv(p, `${encoderBlock(i)}.1`, x, { pad: 1 }), { activation });
+    x = add(x, instanceNorm(conv(p, `${encoderBlock(i)}.5`, h, { pad: 1 })));
+  }
+  return x;
+}
+
+interface Attention {
+  readonly logit: Tensor;
+  readonly y: Tensor;
+}
+
+/**
+ * Class activation map: logits of the pooled features, and the 1x1 convolution of the concatenation of both
+ * weighted maps, written as one convolution with the weights multiplied in (the same sum, reordered).
+ */
+function attention(p: Lookup, x: Tensor): Attention {
+  const { gap, gmp } = camPool(x);
+  const wGap = one(p, 'gap_fc.weight');
+  const wGmp = one(p, 'gmp_fc.weight');
+  const logit = concat([linear(gap, wGap, null), linear(gmp, wGmp, null)], 1);
+  const weight = camWeight(one(p, 'conv1x1.weight'), wGap, wGmp);
+  const y = conv2d(x, weight, one(p, 'conv1x1.bias'), { activation: 'relu' });
+  return { logit, y };
+}
+
+/** gamma and beta of every AdaILN, [N, 4ch] each. */
+function style(p: Lookup, { light }: GeneratorConfig, y: Tensor): { gamma: Tensor; beta: Tensor } {
+  const [N, H, W, C] = y.shape;
+  const activation = 'relu';
+  const flat = light ? camPool(y).gap : reshape(y, [N, H * W * C]);
+  const blocks = p('FC.0.weight').map((block) => reshape(block, [block.shape[0], flat.shape[1]]));
+  const h = linear(linear(flat, blocks, null, { activation }), one(p, 'FC.2.weight'), null, { activation });
+  const gamma = linear(h, one(p, 'gamma.weight'), null);
+  return { gamma, beta: linear(h, one(p, 'beta.weight'), null) };
+}
+
+function decode(p: Lookup, nRes: number, y: Tensor, gamma: Tensor, beta: Tensor): Tensor {
+  const activation = 'relu';
+  let x = y;
+  for (let i = 1; i <= nRes; i++) {
+    const block = `UpBlock1_${i}`;
+    const rho = (j: number) => one(p, `${block}.norm${j}.rho`);
+    const h = adailn(conv(p, `${block}.conv1`, x, { pad: 1 }), rho(1), gamma, beta, { activation });
+    x = add(x, adailn(conv(p, `${block}.conv2`, h, { pad: 1 }), rho(2), gamma, beta));
+  }
+  for (const slot of [2, 7]) {
+    const norm = (part: string) => one(p, `UpBlock2.${slot + 1}.${part}`);
+    const h = conv(p, `UpBlock2.${slot}`, x, { pad: 1, upsample: 2 });
+    x = iln(h, norm('rho'), norm('gamma'), norm('beta'), { activation });
+  }
+  return conv(p, 'UpBlock2.11', x, { pad: 3, activation: 'tanh' });
+}
+
+/**
+ * Translates pictures [N,H,W,3] in [-1, 1] (U-GAT-IT's generator, arXiv 1907.10830, as the authors' PyTorch
+ * code has it). Light takes any size that is a multiple of 4; full only its own.
+ * @throws AdawnError for a size it cannot take.
+ */
+export function generator(p: Lookup, config: GeneratorConfig, picture: Tensor): Translation {
+  const [, H, W] = picture.shape;
+  if (H % 4 !== 0 || W % 4 !== 0) throw new AdawnError(`generator: ${W}x${H} is not a multiple of 4`);
+  if (!config.light && (H !== config.size || W !== config.size)) {
+    throw new AdawnError(
+      `generator: the full model was made for ${config.size}x${config.size} pictures, got ${W}x${H}: ` +
+        'resize the picture, or use a light model',
+    );
+  }
+  const { logit, y } = attention(p, encode(p, config.nRes, picture));
+  const { gamma, beta } = style(p, config, y);
+  return { image: decode(p, config.nRes, y, gamma, beta), camLogit: logit, heatmap: heatMap(y) };
+}

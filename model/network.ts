@@ -1,0 +1,136 @@
+import { gradients } from '../engine/autograd.ts';
+import type { Device } from '../engine/device.ts';
+import { adamStep, clampRange } from '../engine/ops/adam.ts';
+import { normalStream, uniformStream } from '../engine/random.ts';
+import { place } from '../engine/recorder.ts';
+import { elements } from '../engine/shape.ts';
+import { flatRange, type Tensor } from '../engine/tensor.ts';
+import type { Lookup } from './layers.ts';
+import {
+  allocateGroup,
+  freeGroup,
+  type ParameterGroup,
+  type ParameterSpec,
+  setTensor,
+} from './parameters.ts';
+
+/** Networks trained by one optimiser: parameters, spectral-norm vectors, and Adam's moments. */
+export interface Ensemble {
+  readonly parameters: ParameterGroup;
+  readonly u: ParameterGroup;
+  readonly v: ParameterGroup;
+  /** Adam's first and second moments, laid out like the parameters; null for inference. */
+  readonly moments: { readonly first: ParameterGroup; readonly second: ParameterGroup } | null;
+}
+
+/** Allocates an ensemble of networks, each with its name as prefix: `genA2B.`. */
+export function allocateEnsemble(
+  device: Device,
+  networks: ReadonlyMap<string, readonly ParameterSpec[]>,
+  label: string,
+  trained: boolean,
+): Ensemble {
+  const all = [...networks].flatMap(([net, specs]) =>
+    specs.map((spec) => ({ ...spec, name: `${net}.${spec.name}` })),
+  );
+  const trainable = all.filter((s) => s.role === 'parameter' || s.role === 'rho');
+  const group = (specs: readonly ParameterSpec[], what: string) =>
+    allocateGroup(device, specs, `${label} ${what}`);
+  return {
+    parameters: group(trainable, 'parameters'),
+    // u and v live in buffers of their own: a dispatch that reads one may write the other.
+    u: group(
+      all.filter((s) => s.role === 'u'),
+      'u',
+    ),
+    v: group(
+      all.filter((s) => s.role === 'v'),
+      'v',
+    ),
+    moments: trained ? { first: group(trainable, 'Adam m'), second: group(trainable, 'Adam v') } : null,
+  };
+}
+
+/** Returns an ensemble's memory to the pool. */
+export function freeEnsemble(device: Device, ensemble: Ensemble): void {
+  const { parameters, u, v, moments } = ensemble;
+  for (const group of [parameters, u, v, ...(moments ? [moments.first, moments.second] : [])]) {
+    freeGroup(device, group);
+  }
+}
+
+/** The tensors of one network of an ensemble by their unprefixed state_dict names. */
+export function lookup({ parameters, u, v }: Ensemble, network: string): Lookup {
+  return (name) => {
+    const full = `${network}.${name}`;
+    const found = parameters.tensors.get(full) ?? u.tensors.get(full) ?? v.tensors.get(full);
+    if (!found) throw new Error(`model bug: no tensor ${full}`);
+    return found;
+  };
+}
+
+function initialValues(spec: ParameterSpec, seed: number): Float32Array {
+  const values = new Float32Array(elements(spec.shape));
+  const { kind, value } = spec.init;
+  if (kind === 'constant') return values.fill(value);
+  const next = kind === 'uniform' ? uniformStream(seed, spec.name) : normalStream(seed, spec.name);
+  for (let i = 0; i < values.length; i++) values[i] = kind === 'uniform' ? (2 * next() - 1) * value : next();
+  if (kind === 'unit') {
+    const norm = Math.sqrt(values.reduce((sum, x) => sum + x * x, 0));
+    for (let i = 0; i < values.length; i++) values[i] /= Math.max(norm, 1e-12);
+  }
+  return values;
+}
+
+/** Sets every tensor as PyTorch's constructors would (same distributions), from a seed. */
+export function initialise(device: Device, ensembles: readonly Ensemble[], seed: number): void {
+  for (const group of ensembles.flatMap(({ parameters, u, v }) => [parameters, u, v])) {
+    for (const spec of group.specs) setTensor(device, group, spec, initialValues(spec, seed));
+  }
+}
+
+/** Gradient buffers of an ensemble: the flat buffers Adam reads. */
+export type Gradients = ParameterGroup;
+
+/**
+ * Makes the final gradient of each parameter land in the flat buffers (no copy), then one fused Adam launch a
+ * shard. Part of the program being recorded.
+ * @param hyper what `adamHyper(step, lr)` gives, uploaded once per step
+ */
+export function optimise(
+  ensemble: Ensemble,
+  grads: Gradients,
+  loss: Tensor,
+  hyper: Tensor,
+  weightDecay: number,
+): void {
+  const targets: Tensor[] = [];
+  const places: Tensor[] = [];
+  for (const spec of ensemble.parameters.specs) {
+    targets.push(...ensemble.parameters.tensors.get(spec.name)!);
+    places.push(...grads.tensors.get(spec.name)!);
+  }
+  gradients(loss, targets).forEach((grad, i) => {
+    place(grad, places[i]);
+  });
+  const { parameters, moments } = ensemble;
+  if (!moments) throw new Error('model bug: an ensemble without moments cannot be trained');
+  parameters.shards.forEach((shard, i) => {
+    const range = (group: ParameterGroup, label: string) =>
+      flatRange(group.shards[i], 0, shard.bytes / 4, label);
+    adamStep({
+      p: range(parameters, 'parameters'),
+      g: range(grads, 'gradients'),
+      m: range(moments.first, 'Adam m'),
+      v: range(moments.second, 'Adam v'),
+      hyper,
+      weightDecay,
+    });
+  });
+}
+
+/** Clamps every rho of the ensemble to [0, 1]: one launch over their common range. */
+export function clipRho({ parameters }: Ensemble): void {
+  if (parameters.rhoCount === 0) return;
+  clampRange(flatRange(parameters.shards[0], 0, parameters.rhoCount, 'rhos'), 0, 1);
+}

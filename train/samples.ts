@@ -1,0 +1,83 @@
+import type { Device } from '../engine/device.ts';
+import { dispose, type Program, record, run } from '../engine/program.ts';
+import { allocate, release, type Tensor } from '../engine/tensor.ts';
+import { read, upload } from '../engine/transfer.ts';
+import { translate, type Ugatit } from '../model/ugatit.ts';
+import { composeGrid, toPicture } from './data/grid.ts';
+import { heatmapPicture } from './data/heatmap.ts';
+import type { TestPicture } from './data/loader.ts';
+import type { Picture } from './data/picture.ts';
+import { writePng } from './data/png.ts';
+
+/** Which way a grid translates. */
+export type Direction = 'A2B' | 'B2A';
+
+/** The fixed pictures a run's sample grids show. */
+export interface SamplePictures {
+  readonly a: readonly TestPicture[];
+  readonly b: readonly TestPicture[];
+}
+
+/** Rows of the authors' grid, top to bottom, in terms of the outputs below. */
+const ROWS = ['identity.heatmap', 'identity', 'fake.heatmap', 'fake', 'cycle.heatmap', 'cycle'] as const;
+
+function build(model: Ugatit, x: Tensor, direction: Direction): Record<string, Tensor> {
+  const [there, back] =
+    direction === 'A2B' ? (['genA2B', 'genB2A'] as const) : (['genB2A', 'genA2B'] as const);
+  const identity = translate(model, back, x);
+  const fake = translate(model, there, x);
+  const cycle = translate(model, back, fake.image);
+  return {
+    identity: identity.image,
+    'identity.heatmap': identity.heatmap,
+    fake: fake.image,
+    'fake.heatmap': fake.heatmap,
+    cycle: cycle.image,
+    'cycle.heatmap': cycle.heatmap,
+  };
+}
+
+/** One column: the real picture, then heat map and picture of identity, translation and reconstruction. */
+async function column(
+  device: Device,
+  program: Program<Record<string, Tensor>>,
+  x: Tensor,
+  values: Float32Array,
+  size: number,
+): Promise<Picture[]> {
+  upload(device, x, values);
+  run(program);
+  const pictures = [toPicture(values, size, size)];
+  for (const row of ROWS) {
+    const result = await read(device, program.outputs[row]);
+    const isMap = row.endsWith('.heatmap');
+    pictures.push(isMap ? heatmapPicture(result, size / 4, size / 4, size) : toPicture(result, size, size));
+  }
+  return pictures;
+}
+
+/**
+ * Translates the pictures of one domain and writes the grid: a column a picture, seven rows, as the authors lay
+ * theirs out. Its memory is taken for the call only.
+ */
+export async function writeSampleGrid(
+  model: Ugatit,
+  direction: Direction,
+  pictures: SamplePictures,
+  path: string,
+): Promise<void> {
+  const { device, config } = model;
+  const x = allocate(device, [1, config.size, config.size, 3], 'sample');
+  const program = await record(device, () => build(model, x, direction));
+  try {
+    const columns: Picture[][] = [];
+    for (const { values } of direction === 'A2B' ? pictures.a : pictures.b) {
+      columns.push(await column(device, program, x, values, config.size));
+    }
+    const rows = columns[0].map((_, r) => columns.map((c) => c[r]));
+    await writePng(path, composeGrid(rows));
+  } finally {
+    dispose(program);
+    release(device, x);
+  }
+}

@@ -1,0 +1,94 @@
+import { finish } from '../engine/device.ts';
+import { adamHyper } from '../engine/ops/adam.ts';
+import { dispose, type Program, record, run } from '../engine/program.ts';
+import { place } from '../engine/recorder.ts';
+import { allocate, type FlatBuffer, flatBuffer, release, type Tensor } from '../engine/tensor.ts';
+import { read, upload } from '../engine/transfer.ts';
+import { trainingStep, type Ugatit } from '../model/ugatit.ts';
+import type { Batch } from './data/loader.ts';
+
+/** A recorded training step with its inputs, and the losses of the last steps on the GPU. */
+export interface Session {
+  readonly model: Ugatit;
+  readonly step: Program<Record<string, Tensor>>;
+  readonly lossNames: readonly string[];
+  readonly inputs: { readonly a: Tensor; readonly b: Tensor; readonly hyper: Tensor };
+  /** Each loss at a boundary of its own, written by the step. */
+  readonly losses: FlatBuffer;
+  /** Rows of all losses, one a step since the last read. */
+  readonly history: Tensor;
+  rows: number;
+}
+
+/** Steps between two read-backs at most. */
+export const HISTORY_ROWS = 64;
+
+/** Floats between two losses in the flat buffer. */
+const SLOT = 64;
+
+/** Records the training step of a model: compiles kernels, plans memory, and allocates it. */
+export async function openSession(
+  model: Ugatit,
+  onCompile?: (done: number, total: number) => void,
+): Promise<Session> {
+  const { device, config } = model;
+  const shape = [config.batch, config.size, config.size, 3];
+  const inputs = {
+    a: allocate(device, shape, 'batch A'),
+    b: allocate(device, shape, 'batch B'),
+    hyper: allocate(device, [4], 'Adam numbers'),
+  };
+  let lossNames: string[] = [];
+  let losses: FlatBuffer | null = null;
+  const step = await record(
+    device,
+    () => {
+      const result = trainingStep(model, inputs.a, inputs.b, inputs.hyper);
+      lossNames = Object.keys(result.losses);
+      const parts = lossNames.map((label) => ({ label, shape: [1] }));
+      losses = flatBuffer(device, parts, 'losses');
+      lossNames.forEach((name, i) => {
+        place(result.losses[name], losses!.views[i]);
+      });
+      return {};
+    },
+    onCompile,
+  );
+  const history = allocate(device, [HISTORY_ROWS, lossNames.length * SLOT], 'loss history');
+  return { model, step, lossNames, inputs, losses: losses!, history, rows: 0 };
+}
+
+/** Submits one iteration; returns without waiting for the GPU. `number` counts from 1. */
+export function runStep(session: Session, batch: Batch, number: number, lr: number): void {
+  const { model, inputs, step, losses, history } = session;
+  const { device } = model;
+  upload(device, inputs.a, batch.a);
+  upload(device, inputs.b, batch.b);
+  upload(device, inputs.hyper, adamHyper(number, lr));
+  run(step);
+  const encoder = device.gpu.createCommandEncoder();
+  const row = session.lossNames.length * SLOT * 4;
+  encoder.copyBufferToBuffer(losses.buffer, 0, history.storage!.buffer, session.rows * row, row);
+  device.gpu.queue.submit([encoder.finish()]);
+  session.rows++;
+}
+
+/** Waits for the submitted steps and gives each one's losses, oldest first; empties the history. */
+export async function readLosses(session: Session): Promise<Record<string, number>[]> {
+  const { model, history, lossNames, rows } = session;
+  session.rows = 0;
+  if (rows === 0) return [];
+  const values = await read(model.device, history);
+  return Array.from({ length: rows }, (_, r) => {
+    const at = (i: number) => values[(r * lossNames.length + i) * SLOT];
+    return Object.fromEntries(lossNames.map((name, i) => [name, at(i)]));
+  });
+}
+
+/** Frees what the session allocated (not the model). */
+export async function closeSession({ model, step, inputs, losses, history }: Session): Promise<void> {
+  await finish(model.device);
+  dispose(step);
+  for (const tensor of [...Object.values(inputs), history]) release(model.device, tensor);
+  model.device.pool.release(losses.buffer);
+}
