@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from training import iterate, optimisers
-from ugatit import DISCRIMINATORS, GENERATORS
+from ugatit import DISCRIMINATORS, GENERATORS, NETS, build
 
 STATS = ["sum", "sum_abs", "sum_sq", "max_abs"]
 NOISE = ["max_abs_f32_minus_f64", "max_abs_f64"]
@@ -25,6 +25,20 @@ def load_nets(nets, tensors):
         module.load_state_dict(state)
 
 
+def nets_of(config, dtype, init=None):
+    """The six networks of a configuration, from `init` (as in load_nets) or freshly initialised."""
+    nets = build(config["ch"], config["n_res"], config["light"], config["img_size"],
+                 config.get("dis_layers", (7, 5)))
+    if init:
+        load_nets(nets, init)
+    return {name: net.to(dtype) for name, net in nets.items()}
+
+
+def states(nets):
+    """{"genA2B.<parameter>": array} of all networks, as in load_nets"""
+    return {f"{net}.{key}": array(value) for net in NETS for key, value in nets[net].state_dict().items()}
+
+
 def watched(net):
     """Modules whose output is recorded: all but padding, activations and the outermost containers."""
     for name, module in net.named_modules():
@@ -36,7 +50,8 @@ def net_record(net, given, dtype):
     """Forward and backward of one network from `param.*`, `input` and `cot.*` in given."""
     net = net.to(dtype)
     record = {key: given[key] for key in given if key == "input" or key.startswith(("param.", "cot."))}
-    net.load_state_dict({key[6:]: torch.from_numpy(record[key]) for key in record if key.startswith("param.")})
+    parameters = {key[6:]: torch.from_numpy(record[key]) for key in record if key.startswith("param.")}
+    net.load_state_dict(parameters)
     for name, module in watched(net):
         module.register_forward_hook(
             lambda _module, _inputs, out, name=name: record.update({f"act.{name}": array(out.float())}))
@@ -96,7 +111,7 @@ class Recorder:
         self.record.update({f"{it}.{phase}.buffer.{name}": array(value) for name, value in buffers.items()})
         self.record.update({f"{it}.{key}": value for key, value in mine.items()})
         if phase == "G":
-            everything = {**named(nets, GENERATORS, "parameters"), **named(nets, DISCRIMINATORS, "parameters")}
+            everything = named(nets, NETS, "parameters")
             self.table("param", {name: array(value) for name, value in everything.items()})
             self.adam(it, everything)
 

@@ -14,7 +14,7 @@ import torch
 import ops
 import recording
 import tensorfile
-from ugatit import build, Discriminator, Generator
+from ugatit import Discriminator, Generator
 
 LIMIT, F32_LIMIT = 1e-11, 1.2e-7
 HERE = Path(__file__).resolve().parent
@@ -67,6 +67,8 @@ def verify_ops(path):
 
 def compute_case(case, tensors, meta):
     op, _, rest = case.partition("/")
+    tensors = {key: value.astype(np.float64) if value.dtype == np.float32 else value
+               for key, value in tensors.items()}
     steps = {key.split(".")[0]: value for key, value in tensors.items()
              if key.endswith((".gw_sn", ".g")) and key.startswith("it")}
     if op == "spectral_norm":
@@ -103,9 +105,7 @@ def verify_train(path):
     config = meta["config"]
     init, _ = tensorfile.read(path.parent / config["init"])
     inputs, _ = tensorfile.read(path.parent / config["inputs"])
-    nets = build(config["ch"], config["n_res"], config["light"], config["img_size"],
-                 config.get("dis_layers", (7, 5)), torch.float64)
-    recording.load_nets(nets, init)
+    nets = recording.nets_of(config, torch.float64, init)
     ours, _ = recording.train_record(nets, recording.decode_inputs(inputs), config)
     worst = Worst(f"train/{path.name}")
     worst.check_all(ours, golden)
