@@ -1,7 +1,9 @@
 import { cases as conv2d } from './conv2d.ts';
 import { cases as elementwise } from './elementwise.ts';
 import { cases as linear } from './linear.ts';
+import { cases as spectralNorm } from './spectralNorm.ts';
+import { cases as norm } from './norm.ts';
 import type { OpCase } from './types.ts';
 
 /** Every configuration of every op; the benchmark reads them too. */
-export const allCases: OpCase[] = [...conv2d, ...elementwise, ...linear];
+export const allCases: OpCase[] = [...conv2d, ...elementwise, ...linear, ...spectralNorm, ...norm];
