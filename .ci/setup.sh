@@ -113,7 +113,7 @@ install_driver() {
   esac
   [ "${DEBIAN_CODENAME:-$VERSION_CODENAME}" != bookworm ] ||
     set -- apt_install -t bookworm-backports mesa-vulkan-drivers libvulkan1
-  what=$(echo "$*" | sed 's/^apt_install/apt-get install/; s/^as_root //; s/-t.*/& (from that apt source)/')
+  what=$(echo "$*" | sed 's/^apt_install/apt-get install/; s/^as_root //')
   may_install || fail "that needs root, and this is not root, nor can it use sudo. As root: $what"
   [ "$2" != -t ] || add_backports
   say "as root: $what"
