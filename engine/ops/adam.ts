@@ -1,0 +1,82 @@
+import { AdawnError, ShapeError } from '../errors.ts';
+import { grid1d, launch, variantOf } from '../recorder.ts';
+import { elements, show } from '../shape.ts';
+import type { Tensor } from '../tensor.ts';
+
+const WG = 64;
+
+/** Numbers of torch.optim.Adam that stay fixed over a run; the defaults are U-GAT-IT's. */
+export interface AdamOptions {
+  readonly beta1?: number;
+  readonly beta2?: number;
+  readonly eps?: number;
+  /** Coupled: `weightDecay` · p is added to the gradient before the moments. Default 0. */
+  readonly weightDecay?: number;
+}
+
+/** One flat range of parameters with its gradients and moments: same size, four different buffers. */
+export interface AdamStep extends AdamOptions {
+  readonly p: Tensor;
+  readonly g: Tensor;
+  readonly m: Tensor;
+  readonly v: Tensor;
+  /** Persistent, [ADAM_HYPER]; holds `adamHyper(step, lr)`, uploaded before each run. */
+  readonly hyper: Tensor;
+}
+
+/** Length of the vector `adamHyper` gives. */
+export const ADAM_HYPER = 4;
+
+/** What changes from step to step, computed in float64: [lr / (1 − β₁ᵗ), √(1 − β₂ᵗ), 0, 0]. `step` is t ≥ 1. */
+export function adamHyper(step: number, lr: number, options: AdamOptions = {}): Float32Array {
+  if (!Number.isInteger(step) || step < 1) throw new AdawnError(`adam: steps count from 1, got ${step}`);
+  const { beta1 = 0.5, beta2 = 0.999 } = options;
+  return Float32Array.of(lr / (1 - beta1 ** step), Math.sqrt(1 - beta2 ** step), 0, 0);
+}
+
+/**
+ * One step of torch.optim.Adam over a flat range, in place: one launch however many tensors the range holds.
+ * @throws ShapeError when the sizes differ.
+ */
+export function adamStep({ p, g, m, v, hyper, ...options }: AdamStep): void {
+  const count = elements(p.shape);
+  for (const [name, { shape }] of Object.entries({ g, m, v })) {
+    if (elements(shape) !== count) {
+      throw new ShapeError(`adam: p ${show(p.shape)} and ${name} ${show(shape)} must have the same size`);
+    }
+  }
+  const { beta1: B1 = 0.5, beta2: B2 = 0.999, eps: EPS = 1e-8, weightDecay: DECAY = 0 } = options;
+  const numbers = { WG, B1, B2, C1: 1 - B1, C2: 1 - B2, EPS, DECAY };
+  const bind = [p, g, m, v, hyper];
+  if (variantOf('adam', 'flat') === 'naive') {
+    launch({
+      kernel: 'adam/naive',
+      constants: { COUNT: count, ...numbers },
+      label: 'adam',
+      bind,
+      grid: grid1d(count, WG),
+    });
+    return;
+  }
+  const N4 = Math.ceil(count / 4);
+  const PER = N4 >= 65536 ? 4 : 1;
+  launch({
+    kernel: 'adam/main',
+    constants: { N4, PER, ...numbers },
+    label: 'adam',
+    bind,
+    grid: grid1d(N4, WG * PER),
+  });
+}
+
+/** Clamps every element of a persistent tensor or flat range to [low, high], in place. */
+export function clampRange(range: Tensor, low: number, high: number): void {
+  const COUNT = elements(range.shape);
+  launch({
+    kernel: 'adam/clamp',
+    constants: { COUNT, LOW: low, HIGH: high, WG },
+    label: 'adam.clamp',
+    bind: [range],
+    grid: grid1d(COUNT, WG),
+  });
+}

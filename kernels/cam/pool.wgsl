@@ -1,0 +1,44 @@
+// Sum and maximum over pixels in one pass: x [N,HW,C] -> total, top, at, each [N,SLICES,C]; C = 4 C4.
+// Slice s covers pixels s PER .. +PER; `at` is the first pixel that has the maximum (row-major).
+// total is multiplied by SCALE (1 / HW when there is one slice). A lane owns one vec4 of channels of a slice.
+// needs: flat
+const N: u32 = 1;
+const HW: u32 = 1;
+const C4: u32 = 1;
+const SLICES: u32 = 1;
+const PER: u32 = 1;
+const SCALE: f32 = 1.0;
+const WG: u32 = 64;
+
+@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+@group(0) @binding(1) var<storage, read_write> total: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> top: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> at: array<vec4u>;
+
+@compute @workgroup_size(WG)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let i = flat_index(group, groups, local, WG);
+  if (i >= N * SLICES * C4) {
+    return;
+  }
+  let first = i / C4 % SLICES * PER;
+  let end = min(first + PER, HW);
+  let start = i / (C4 * SLICES) * HW * C4 + i % C4;
+  var sum = vec4f(0);
+  var best = x[start + first * C4];
+  var pixel = vec4u(first);
+  for (var p = first; p < end; p++) {
+    let value = x[start + p * C4];
+    sum += value;
+    let more = value > best;
+    best = select(best, value, more);
+    pixel = select(pixel, vec4u(p), more);
+  }
+  total[i] = sum * SCALE;
+  top[i] = best;
+  at[i] = pixel;
+}
