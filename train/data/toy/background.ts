@@ -1,9 +1,12 @@
-import { type Canvas, type Colour, mix, PICTURE_FRAME, paint } from './canvas.ts';
+import { blend, blendInto, type Canvas, type Colour, mix, PICTURE_FRAME, paint } from './canvas.ts';
 import { clouds, noise, smoothstep } from './noise.ts';
 import type { Dice } from './random.ts';
 import { ellipse, type Figure } from './shapes.ts';
 
 const EVERYWHERE: Figure = { shape: () => -1, box: { x0: -1, y0: -1, x1: 1, y1: 1 } };
+
+/** The colour of what is in front, while a pixel is mixed. */
+const near = new Float64Array(3);
 
 /** Colour pairs for walls, cloth and blurred rooms: light and dark. */
 const TONES: readonly (readonly [Colour, Colour])[] = [
@@ -72,7 +75,7 @@ function drawStudio(canvas: Canvas, dice: Dice): void {
   const seed = dice.seed();
   paint(canvas, EVERYWHERE, (out, x, y) => {
     const cloth = 0.05 * clouds(x * 1.6, y * 1.6, seed);
-    out.set(mix(light, dark, smoothstep(0, reach, Math.hypot(x - cx, y - cy)) + cloth));
+    blend(out, light, dark, smoothstep(0, reach, Math.hypot(x - cx, y - cy)) + cloth);
   });
 }
 
@@ -116,21 +119,18 @@ function drawMeadow(canvas: Canvas, dice: Dice): void {
     [0.55, 0.58, 0.3],
     [0.36, 0.52, 0.3],
   ] as Colour[]);
+  const deep: Colour = [0.2, 0.3, 0.14];
   const hill = mix(grass, haze, dice.range(0.25, 0.6));
   const [horizon, rise, seed] = [dice.range(-0.15, 0.45), dice.range(0.1, 0.35), dice.seed()];
   paint(canvas, EVERYWHERE, (out, x, y) => {
     const far = horizon - rise * (0.6 + 0.5 * clouds(x * 1.3, 2, seed));
-    const sky = mix(zenith, haze, smoothstep(-1, far, y));
-    const back = mix(sky, hill, smoothstep(far - 0.05, far + 0.05, y));
+    blend(out, zenith, haze, smoothstep(-1, far, y));
+    blendInto(out, hill, smoothstep(far - 0.05, far + 0.05, y));
+    if (y < horizon - 0.06) return;
     const blades = 1 + 0.14 * noise(x * 16, y * 7, seed) + 0.1 * clouds(x * 3, y * 3, seed);
-    const near = mix(grass, [0.2, 0.3, 0.14], smoothstep(horizon, 1.4, y));
-    out.set(
-      mix(
-        back,
-        [near[0] * blades, near[1] * blades, near[2] * blades],
-        smoothstep(horizon - 0.06, horizon + 0.06, y),
-      ),
-    );
+    blend(near, grass, deep, smoothstep(horizon, 1.4, y));
+    for (let c = 0; c < 3; c++) near[c] *= blades;
+    blendInto(out, near, smoothstep(horizon - 0.06, horizon + 0.06, y));
   });
 }
 
@@ -146,13 +146,10 @@ function drawRoom(canvas: Canvas, dice: Dice): void {
   ];
   const striped = dice.chance(0.4) ? 0.05 : 0;
   paint(canvas, EVERYWHERE, (out, x, y) => {
-    const paper = mix(
-      wall,
-      wallDark,
-      smoothstep(-1.4, 1.6, x * 0.5 + y) + striped * smoothstep(-0.4, 0.4, Math.sin(x * stripes + phase)),
-    );
-    const cushion = mix(seat, seatDark, smoothstep(edge, 1.5, y) * 0.8 + 0.08 * Math.sin(x * 3 + phase));
-    out.set(mix(paper, cushion, smoothstep(edge - 0.03, edge + 0.03, y + x * tilt)));
+    const stripe = striped * smoothstep(-0.4, 0.4, Math.sin(x * stripes + phase));
+    blend(out, wall, wallDark, smoothstep(-1.4, 1.6, x * 0.5 + y) + stripe);
+    blend(near, seat, seatDark, smoothstep(edge, 1.5, y) * 0.8 + 0.08 * Math.sin(x * 3 + phase));
+    blendInto(out, near, smoothstep(edge - 0.03, edge + 0.03, y + x * tilt));
   });
   const window = dice.chance(0.5);
   const [wx, wy] = [dice.pick([-1, 1]) * dice.range(0.6, 0.9), dice.range(-0.8, -0.4)];
@@ -188,8 +185,8 @@ function drawLeaves(canvas: Canvas, dice: Dice): void {
   const [seed, size] = [dice.seed(), dice.range(2, 3.4)];
   paint(canvas, EVERYWHERE, (out, x, y) => {
     const n = clouds(x * size, y * size, seed);
-    const low = mix(greens[0], greens[1], smoothstep(-0.6, 0.35, n));
-    out.set(mix(low, greens[2], smoothstep(0.25, 0.8, n + 0.25 * clouds(x * 5, y * 5, seed ^ 5))));
+    blend(out, greens[0], greens[1], smoothstep(-0.6, 0.35, n));
+    blendInto(out, greens[2], smoothstep(0.25, 0.8, n + 0.25 * clouds(x * 5, y * 5, seed ^ 5)));
   });
 }
 
@@ -199,13 +196,16 @@ function drawCurtain(canvas: Canvas, dice: Dice): void {
   const [folds, lean, phase, seed] = [dice.range(4, 9), dice.range(-0.5, 0.5), dice.range(0, 6), dice.seed()];
   paint(canvas, EVERYWHERE, (out, x, y) => {
     const wave = Math.sin((x + lean * y) * folds + phase + 0.8 * noise(x * 2, y * 0.7, seed));
-    out.set(mix(light, dark, 0.45 + 0.4 * wave + 0.1 * y));
+    blend(out, light, dark, 0.45 + 0.4 * wave + 0.1 * y);
   });
 }
 
 /** Snow under a pale sky, with flakes. */
 function drawSnow(canvas: Canvas, dice: Dice): void {
   const [horizon, seed] = [dice.range(-0.1, 0.4), dice.seed()];
+  const trees: Colour = [0.3, 0.38, 0.42];
+  const snow: Colour = [0.93, 0.95, 0.98];
+  const shadow: Colour = [0.74, 0.8, 0.9];
   const sky: Colour = dice.pick([
     [0.62, 0.72, 0.84],
     [0.74, 0.76, 0.82],
@@ -213,17 +213,10 @@ function drawSnow(canvas: Canvas, dice: Dice): void {
   ] as Colour[]);
   paint(canvas, EVERYWHERE, (out, x, y) => {
     const drift = horizon + 0.12 * clouds(x * 1.5, 1, seed);
-    const snow = mix(
-      [0.93, 0.95, 0.98],
-      [0.74, 0.8, 0.9],
-      smoothstep(drift, 1.5, y) + 0.2 * clouds(x * 2, y * 4, seed),
-    );
-    const trees = mix(
-      sky,
-      [0.3, 0.38, 0.42],
-      0.5 * smoothstep(drift - 0.5, drift, y + 0.12 * noise(x * 6, 3, seed)),
-    );
-    out.set(mix(trees, snow, smoothstep(drift - 0.04, drift + 0.04, y)));
+    const wood = smoothstep(drift - 0.5, drift, y + 0.12 * noise(x * 6, 3, seed));
+    blend(out, sky, trees, 0.5 * wood);
+    blend(near, snow, shadow, smoothstep(drift, 1.5, y) + 0.2 * clouds(x * 2, y * 4, seed));
+    blendInto(out, near, smoothstep(drift - 0.04, drift + 0.04, y));
   });
   for (let i = 0; i < 22; i++) {
     const r = dice.range(0.012, 0.04);

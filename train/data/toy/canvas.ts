@@ -133,8 +133,13 @@ export function scale(colour: Colour, by: number): [number, number, number] {
   return [colour[0] * by, colour[1] * by, colour[2] * by];
 }
 
-/** Writes a towards b by t into `out`. */
-export function blendInto(out: Float64Array, colour: Colour, t: number): void {
+/** Writes a + (b - a) t into `out`: `mix` without making an array, for shades. */
+export function blend(out: Float64Array, a: ArrayLike<number>, b: ArrayLike<number>, t: number): void {
+  for (let c = 0; c < 3; c++) out[c] = a[c] + (b[c] - a[c]) * t;
+}
+
+/** Moves `out` towards a colour by t. */
+export function blendInto(out: Float64Array, colour: ArrayLike<number>, t: number): void {
   if (t <= 0) return;
   out[0] += (colour[0] - out[0]) * t;
   out[1] += (colour[1] - out[1]) * t;

@@ -31,9 +31,9 @@ export function drawCat(scene: Scene): void {
   const build: Build = {
     wide: dice.bell(0.8, 0.96),
     cheeks: dice.bell(0.38, 0.56),
-    earX: dice.bell(0.6, 0.86),
-    earY: dice.bell(-1.36, -1.06),
-    earBase: dice.bell(0.16, 0.28),
+    earX: dice.bell(0.56, 0.84),
+    earY: dice.bell(-1.3, -1.04),
+    earBase: dice.bell(0.1, 0.24),
   };
   drawBody(scene, 0.75, 0.66);
   drawCollar(scene, 0.92, 0.7);
@@ -58,7 +58,7 @@ function corner(scene: Scene, x: number, y: number, z: number): [number, number]
 function earFigure(scene: Scene, build: Build, side: number, inset: number): Figure {
   const [tx, ty] = corner(scene, side * (build.earX - inset * 0.1), build.earY + inset * 1.3, 0.1);
   const [ax, ay] = corner(scene, side * (build.earBase + inset * 0.9), -0.62 + inset * 0.2, 0.4);
-  const [bx, by] = corner(scene, side * (0.9 - inset), -0.25 - inset * 0.6, 0.05);
+  const [bx, by] = corner(scene, side * (0.88 - inset), -0.16 - inset * 1.1, 0.05);
   const out: number[] = [];
   const bow = (x0: number, y0: number, x1: number, y1: number, bulge: number) => {
     for (let i = 0; i < 5; i++) {
@@ -67,8 +67,8 @@ function earFigure(scene: Scene, build: Build, side: number, inset: number): Fig
       out.push(x0 + (x1 - x0) * t + (y1 - y0) * lift, y0 + (y1 - y0) * t - (x1 - x0) * lift);
     }
   };
-  bow(ax, ay, tx, ty, -0.07 * side);
-  bow(tx, ty, bx, by, -0.1 * side);
+  bow(ax, ay, tx, ty, 0.05 * side);
+  bow(tx, ty, bx, by, 0.1 * side);
   out.push(bx, by);
   return polygon(out, 0.035);
 }
@@ -79,7 +79,7 @@ function drawEar(scene: Scene, build: Build, side: number): void {
   const fine = fineness(canvas);
   paint(canvas, outer, (out, x, y) => {
     out.set(coat.ear);
-    const hair = 1 + 0.08 * noise(x * 9, y * 18, coat.seed) + 0.06 * fine * noise(x * 22, y * 40, coat.seed);
+    const hair = 1 + 0.08 * noise(x * 16, y * 7, coat.seed) + 0.06 * fine * noise(x * 36, y * 15, coat.seed);
     for (let c = 0; c < 3; c++) out[c] *= hair * 0.96;
     illuminate(out, light, side * 0.4, -0.3, 0.75);
   });
@@ -105,10 +105,10 @@ function drawTufts(scene: Scene, side: number, length: number): void {
   const { canvas, coat, dice } = scene;
   const pale = mix(coat.ear, coat.white, 0.65);
   for (let i = 0; i < 9; i++) {
-    const x = side * (0.3 + 0.05 * i);
+    const x = side * (0.28 + 0.035 * i);
     const root = corner(scene, x, -0.56 + 0.025 * i, 0.35);
     const stretch = length * dice.range(0.7, 1.3);
-    const tip = corner(scene, x + side * (0.16 + 0.008 * i), -0.56 - stretch, 0.3);
+    const tip = corner(scene, x + side * (0.12 + 0.004 * i), -0.56 - stretch, 0.3);
     const bend = corner(scene, x + side * 0.02, -0.56 - stretch * 0.6, 0.33);
     paint(canvas, stroke(root, bend, tip, 0.02, 0.003), pale, { opacity: 0.5 });
   }
@@ -174,7 +174,7 @@ function drawEyes(scene: Scene): void {
   const { canvas, coat, pose, light, dice } = scene;
   const iris = dice.pick(IRISES);
   const odd = dice.chance(0.05) ? dice.pick(IRISES) : iris;
-  const [rx, ry] = [dice.bell(0.19, 0.24), dice.bell(0.125, 0.2)];
+  const [rx, ry] = [dice.bell(0.18, 0.225), dice.bell(0.11, 0.18)];
   const tilt = dice.range(0.1, 0.34);
   const look = { gazeX: dice.bell(-0.5, 0.5), gazeY: dice.bell(-0.4, 0.4), pupil: dice.range(0.1, 0.42) };
   const rim = mix(coat.mark, [0.08, 0.07, 0.07], 0.75);

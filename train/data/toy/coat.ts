@@ -7,7 +7,7 @@ export const FUR = {
   white: [0.95, 0.93, 0.9],
   cream: [0.94, 0.86, 0.72],
   gold: [0.87, 0.68, 0.42],
-  ginger: [0.87, 0.55, 0.27],
+  ginger: [0.85, 0.56, 0.31],
   russet: [0.64, 0.35, 0.19],
   chocolate: [0.37, 0.24, 0.17],
   silver: [0.76, 0.77, 0.79],
@@ -37,11 +37,12 @@ export interface Coat {
 /** Marks over the base colour, at a point of the head. */
 type Marks = (out: Float64Array, x: number, y: number) => void;
 
+/** A colour a little lighter or darker and of slightly different hue. */
 const vary = (dice: Dice, colour: Colour): Colour => {
   const light = dice.range(0.9, 1.07);
-  return colour.map((v) =>
-    Math.min(0.97, Math.max(0.09, v * light + dice.range(-0.025, 0.025))),
-  ) as unknown as Colour;
+  const shift = () => light * (1 + dice.range(-0.04, 0.04));
+  const [r, g, b] = colour.map((v) => Math.min(0.97, v * shift()));
+  return [r, g, b];
 };
 
 /** The shade that stripes and patches of a colour usually have. */
@@ -182,7 +183,9 @@ export function drawCatCoat(dice: Dice): Coat {
   }
   const basics = drawBasics(
     dice,
-    kind === 'tabby' ? ['cream', 'gold', 'ginger', 'russet', 'silver', 'grey', 'blue'] : EVERY,
+    kind === 'tabby'
+      ? ['cream', 'gold', 'ginger', 'russet', 'silver', 'silver', 'grey', 'grey', 'blue']
+      : EVERY,
   );
   const { base, white, seed } = basics;
   if (kind === 'bicolour') {

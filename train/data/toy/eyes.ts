@@ -51,7 +51,7 @@ function irisShade(iris: Colour, cx: number, cy: number, r: number, light: Light
 export function drawCatEye(canvas: Canvas, spot: Spot, side: number, eye: Eye, light: Light): void {
   const { x, y } = spot;
   const rx = eye.rx * spot.narrow;
-  const lids = almond(x, y, rx * 1.22, eye.ry * 1.2, eye.angle);
+  const lids = almond(x, y, rx * 1.2, eye.ry * 1.12, eye.angle);
   paint(canvas, lids, eye.rim);
   // The dark line that runs from the inner corner to the nose.
   const corner = ellipse(x - side * rx * 1.05, y + eye.ry * 0.5, 0.035, 0.075, side * 0.6);
@@ -90,11 +90,11 @@ export function drawDogEye(canvas: Canvas, spot: Spot, side: number, eye: Eye, l
   drawGlints(canvas, opening, ix, iy, eye.ry, light);
   // The upper lid, heavier on the outside, gives the gentle look.
   const lid = ellipse(
-    x + side * rx * 0.25,
-    y - eye.ry * 1.15,
-    rx * 1.5,
-    eye.ry * 0.42,
+    x + side * rx * 0.2,
+    y - eye.ry * 1.02,
+    rx * 1.35,
+    eye.ry * 0.3,
     eye.angle + side * 0.12,
   );
-  paint(canvas, lid, eye.rim, { opacity: 0.75, soft: 0.03 });
+  paint(canvas, lid, eye.rim, { opacity: 0.5, soft: 0.05 });
 }

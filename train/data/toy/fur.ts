@@ -53,14 +53,17 @@ export function illuminate(out: Float64Array, light: Light, nx: number, ny: numb
 
 /** The figure with a furry outline: its edge waves along the direction around (cx, cy). */
 export function furry({ shape, box }: Figure, cx: number, cy: number, amount: number, seed: number): Figure {
+  const reach = 2 * amount + 0.02;
   return {
     shape: (x, y) => {
       const d = shape(x, y);
-      if (d > 0.2 || d < -0.2) return d;
+      if (d > reach || d < -reach) return d;
       const angle = Math.atan2(y - cy, x - cx);
-      return d - amount * (noise(angle * 9, 0.5, seed) + 0.7 * noise(angle * 21, 4.5, seed));
+      // Ridges of noise: tufts that end in points.
+      const tufts = 1 - 2.4 * Math.abs(noise(angle * 13, 0.5, seed));
+      return d - amount * (0.75 * tufts + 0.5 * (1 - 2.4 * Math.abs(noise(angle * 29, 4.5, seed))));
     },
-    box: grow(box, 2 * amount),
+    box: grow(box, 1.3 * amount),
   };
 }
 

@@ -19,8 +19,8 @@ export function drawPose(dice: Dice): Pose {
     pitch: dice.bell(-0.3, 0.34),
     roll: dice.bell(-0.42, 0.42),
     x: dice.bell(-0.2, 0.2),
-    y: dice.bell(-0.12, 0.16),
-    scale: dice.bell(0.47, 0.66),
+    y: dice.bell(-0.08, 0.2),
+    scale: dice.bell(0.54, 0.72),
   };
 }
 
