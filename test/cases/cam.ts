@@ -1,0 +1,128 @@
+import { type CamWeights, cam, camPool, camScale, camWeight, heatMap } from '../../engine/ops/cam.ts';
+import { convReference } from './conv2d.ts';
+import { linearReference } from './linear.ts';
+import { type HostArray, type HostArrays, type OpCase, values, zerosLike } from './types.ts';
+
+/** Mean and maximum over the picture, by definition. */
+function poolReference(x: HostArray): HostArray[] {
+  const [N, H, W, C] = x.shape;
+  const gap = zerosLike([N, C]);
+  const gmp = zerosLike([N, C]);
+  gmp.data.fill(-Infinity);
+  x.data.forEach((value, i) => {
+    const at = Math.floor(i / (H * W * C)) * C + (i % C);
+    gap.data[at] += value / (H * W);
+    gmp.data[at] = Math.max(gmp.data[at], value);
+  });
+  return [gap, gmp];
+}
+
+function scaleReference(x: HostArray, wGap: HostArray, wGmp: HostArray): HostArray {
+  const C = x.shape[3];
+  const y = zerosLike(x.shape.with(3, 2 * C));
+  x.data.forEach((value, i) => {
+    const c = i % C;
+    const to = Math.floor(i / C) * 2 * C + c;
+    y.data[to] = value * wGap.data[c];
+    y.data[to + C] = value * wGmp.data[c];
+  });
+  return y;
+}
+
+function heatReference(x: HostArray): HostArray {
+  const y = zerosLike(x.shape.with(3, 1));
+  x.data.forEach((value, i) => {
+    y.data[Math.floor(i / x.shape[3])] += value;
+  });
+  return y;
+}
+
+function weightReference(w: HostArray, wGap: HostArray, wGmp: HostArray): HostArray {
+  const C = wGap.data.length;
+  const y = zerosLike([w.shape[0], 1, 1, C]);
+  y.data.forEach((_, i) => {
+    const at = Math.floor(i / C) * 2 * C + (i % C);
+    y.data[i] = w.data[at] * wGap.data[i % C] + w.data[at + C] * wGmp.data[i % C];
+  });
+  return y;
+}
+
+/** The whole block as the authors write it: pool, logits, scale, join, 1x1 convolution. */
+function camReference(v: HostArrays): HostArray[] {
+  const [gap, gmp] = poolReference(v.x);
+  const a = linearReference(gap, [v.gapLogit], null, false);
+  const b = linearReference(gmp, [v.gmpLogit], null, false);
+  const logit = zerosLike([v.x.shape[0], 2]);
+  a.data.forEach((value, n) => {
+    logit.data.set([value, b.data[n]], 2 * n);
+  });
+  const joined = scaleReference(v.x, v.gapScale, v.gmpScale);
+  return [logit, convReference({ x: joined, w: v.conv, b: v.bias }, { activation: 'leaky_relu' })];
+}
+
+const SHAPES = {
+  'odd channels, batch 2': [2, 3, 5, 7],
+  '8 channels': [2, 4, 3, 8],
+  'many pixels': [1, 12, 17, 12],
+  'one pixel': [2, 1, 1, 4],
+};
+
+function casesFor(name: string, x: number[], i: number): OpCase[] {
+  const C = x[3];
+  const seed = 600 + 40 * i;
+  const weights = { wGap: values([1, C], seed + 1), wGmp: values([1, C], seed + 2) };
+  const vector = (k: number) => values([1, C], seed + k);
+  const common = { op: 'cam', variants: ['naive'] };
+  return [
+    {
+      ...common,
+      name: `pool, ${name}`,
+      inputs: { x: values(x, seed) },
+      run: (t) => Object.values(camPool(t.x)),
+      reference: (v) => poolReference(v.x),
+      grad: ['x'],
+    },
+    {
+      ...common,
+      name: `average only, ${name}`,
+      inputs: { x: values(x, seed) },
+      run: (t) => [camPool(t.x).gap],
+      reference: (v) => [poolReference(v.x)[0]],
+      grad: ['x'],
+    },
+    {
+      ...common,
+      name: `scale and heat map, ${name}`,
+      inputs: { x: values(x, seed + 3), ...weights },
+      run: (t) => [camScale(t.x, t.wGap, t.wGmp), heatMap(t.x)],
+      reference: (v) => [scaleReference(v.x, v.wGap, v.wGmp), heatReference(v.x)],
+      grad: ['x', 'wGap', 'wGmp'],
+    },
+    {
+      ...common,
+      name: `weight, ${name}`,
+      inputs: { w: values([19, 1, 1, 2 * C], seed + 4), ...weights },
+      run: (t) => [camWeight(t.w, t.wGap, t.wGmp)],
+      reference: (v) => [weightReference(v.w, v.wGap, v.wGmp)],
+      grad: ['w', 'wGap', 'wGmp'],
+    },
+    {
+      ...common,
+      name: `block with own logit weights, ${name}`,
+      inputs: {
+        x: values(x, seed + 5),
+        gapLogit: vector(6),
+        gmpLogit: vector(7),
+        gapScale: vector(8),
+        gmpScale: vector(9),
+        conv: values([6, 1, 1, 2 * C], seed + 10, 0.4),
+        bias: values([6], seed + 11),
+      },
+      run: (t) => Object.values(cam(t.x, t as unknown as CamWeights, { activation: 'leaky_relu' })),
+      reference: camReference,
+      grad: ['x', 'gapLogit', 'gmpLogit', 'gapScale', 'gmpScale', 'conv', 'bias'],
+    },
+  ];
+}
+
+export const cases: OpCase[] = Object.entries(SHAPES).flatMap(([name, x], i) => casesFor(name, x, i));
