@@ -105,7 +105,9 @@ export class Progress {
     if (time - newest.time > 1 && this.step > newest.step) this.marks.push({ time, step: this.step });
     while (this.marks.length > 2 && time - this.marks[1].time > RATE_SECONDS) this.marks.shift();
     const oldest = this.marks[0];
-    return time > oldest.time ? (this.step - oldest.step) / (time - oldest.time) : 0;
+    const elapsed = time - oldest.time;
+    // The first moments say nothing about the speed.
+    return elapsed > 0.5 || this.step >= this.total ? (this.step - oldest.step) / Math.max(elapsed, 1e-3) : 0;
   }
 
   private draw(time: number): void {

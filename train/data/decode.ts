@@ -55,7 +55,7 @@ export async function decodeBytes(
     if (kind.format === 'pnm') return decodePnm(bytes, maxPixels);
     return await decodeWithSharp(bytes, maxPixels);
   } catch (error) {
-    const why = reason(error);
+    const why = damage(error);
     if (/pixel limit/.test(why)) {
       throw new DataError(`${name} has more than ${maxPixels} pixels, which is refused; scale it down first`);
     }
@@ -63,6 +63,20 @@ export async function decodeBytes(
       `${name} is a damaged ${kind.format.toUpperCase()} picture (${why}); remove or replace it`,
     );
   }
+}
+
+/** What libvips says, without the names of its parts and what it says twice. */
+function damage(error: unknown): string {
+  const lines = (error instanceof Error ? error.message : String(error))
+    .split('\n')
+    .map((line) =>
+      line
+        .replace(/^Input (buffer|file) has corrupt header:?/, '')
+        .replace(/^\s*\w+: /, '')
+        .trim(),
+    )
+    .filter((line) => line !== '' && line !== 'Unknown error');
+  return lines.length > 0 ? lines[0] : 'its header or data make no sense';
 }
 
 /** JPEG, PNG, WebP, GIF, TIFF through libvips. */
