@@ -84,7 +84,8 @@ export function elementCount(shape: readonly number[]): number {
 /** The elements in `bytes` (a whole number of them): a view where alignment allows, a copy elsewhere. */
 export function fromBytes(dtype: DType, bytes: Uint8Array): TensorData {
   const size = itemSize(dtype);
-  const aligned = bytes.byteOffset % size === 0 ? bytes : bytes.slice();
+  // Not bytes.slice(): a Buffer's shares its memory.
+  const aligned = bytes.byteOffset % size === 0 ? bytes : new Uint8Array(bytes);
   return new ARRAYS[dtype](aligned.buffer, aligned.byteOffset, aligned.byteLength / size);
 }
 

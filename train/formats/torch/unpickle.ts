@@ -116,7 +116,7 @@ function u64(m: Machine): number {
 
 function rawBytes(m: Machine, length: number): Uint8Array {
   const start = take(m, length);
-  return m.bytes.slice(start, start + length);
+  return new Uint8Array(m.bytes.subarray(start, start + length));
 }
 
 function text(m: Machine, length: number): string {

@@ -214,7 +214,7 @@ async function readEntry(
 ): Promise<Uint8Array> {
   if (entry.method === DEFLATED) {
     const all = inflate(entry, await source.read(entry.data, entry.packed));
-    return checkCrc(entry, all).slice(offset, offset + length);
+    return checkCrc(entry, all).subarray(offset, offset + length);
   }
   const bytes = await source.read(entry.data + offset, length);
   return length === entry.size ? checkCrc(entry, bytes) : bytes;
