@@ -1,6 +1,6 @@
 import { DeviceError, KernelError } from './errors.ts';
-import { bindingsOf, type KernelSpec, kernelKey, numbered, specialise } from './kernel.ts';
-import { BufferPool, type MemoryReport } from './memory.ts';
+import { type BindingKind, bindingsOf, type KernelSpec, kernelKey, numbered, specialise } from './kernel.ts';
+import { type MemoryReport, Pool } from './memory.ts';
 
 /** A compiled kernel and the layout its bind groups follow. */
 export interface Pipeline {
@@ -20,7 +20,7 @@ export interface Device {
   readonly subgroupSize: number;
   /** A processor that emulates a GPU (lavapipe, SwiftShader): other kernels win there. */
   readonly isCpu: boolean;
-  readonly pool: BufferPool;
+  readonly pool: Pool;
   /** Largest bytes one binding may cover; tests lower it to exercise the splitting of big layers. */
   maxBinding: number;
   /** Forced kernel variants, by op (tests and the benchmark's naive twins). */
@@ -46,6 +46,8 @@ const WANTED_LIMITS = [
   'maxComputeWorkgroupSizeY',
   'maxComputeWorkgroupSizeZ',
   'minStorageBufferOffsetAlignment',
+  'maxTextureDimension2D',
+  'maxTextureArrayLayers',
 ] as const;
 
 export interface OpenOptions {
@@ -71,7 +73,7 @@ export async function openOn(adapter: GPUAdapter, options: OpenOptions = {}): Pr
     name,
     isCpu: /llvmpipe|lavapipe|swiftshader/i.test(`${info.description} ${info.device} ${info.architecture}`),
     subgroupSize: gpu.features.has('subgroups') ? (size ?? 0) : 0,
-    pool: new BufferPool(gpu),
+    pool: new Pool(gpu),
     maxBinding: gpu.limits.maxStorageBufferBindingSize,
     variants: {},
     pipelines: new Map(),
@@ -93,18 +95,26 @@ export function checkDevice(device: Device): void {
   if (device.failure) throw device.failure;
 }
 
+function layoutEntry(kind: BindingKind, binding: number): GPUBindGroupLayoutEntry {
+  const visibility = GPUShaderStage.COMPUTE;
+  if (kind === 'readTexture' || kind === 'writeTexture') {
+    const access = kind === 'readTexture' ? 'read-only' : 'write-only';
+    return {
+      binding,
+      visibility,
+      storageTexture: { access, format: 'rgba32float', viewDimension: '2d-array' },
+    };
+  }
+  const type = kind === 'uniform' ? 'uniform' : kind === 'write' ? 'storage' : 'read-only-storage';
+  return { binding, visibility, buffer: { type } };
+}
+
 async function compile(device: Device, spec: KernelSpec): Promise<Pipeline> {
   const code = specialise(spec);
   const label = kernelKey(spec);
   const layout = device.gpu.createBindGroupLayout({
     label,
-    entries: bindingsOf(spec.name).map((kind, binding) => ({
-      binding,
-      visibility: GPUShaderStage.COMPUTE,
-      buffer: {
-        type: kind === 'uniform' ? 'uniform' : kind === 'write' ? 'storage' : 'read-only-storage',
-      },
-    })),
+    entries: bindingsOf(spec.name).map(layoutEntry),
   });
   device.gpu.pushErrorScope('validation');
   const module = device.gpu.createShaderModule({ code, label });

@@ -12,7 +12,7 @@ export interface KernelSpec {
   readonly constants: Constants;
 }
 
-export type BindingKind = 'read' | 'write' | 'uniform';
+export type BindingKind = 'read' | 'write' | 'uniform' | 'readTexture' | 'writeTexture';
 
 /** Every specialised text has one key: name, entry and constants in the order given. */
 export function kernelKey(spec: KernelSpec): string {
@@ -64,12 +64,19 @@ export function specialise(spec: KernelSpec): string {
   return text;
 }
 
+const BUFFER = /@group\(0\)\s*@binding\((\d+)\)\s*var<\s*(storage|uniform)\s*(?:,\s*(\w+)\s*)?>/g;
+const TEXTURE =
+  /@group\(0\)\s*@binding\((\d+)\)\s*var \w+: texture_storage_2d_array<rgba32float, (read|write)>/g;
+
 /** The storage and uniform bindings of group 0, in order, as the text declares them. */
 export function bindingsOf(name: string): BindingKind[] {
   const kinds: BindingKind[] = [];
-  const pattern = /@group\(0\)\s*@binding\((\d+)\)\s*var<\s*(storage|uniform)\s*(?:,\s*(\w+)\s*)?>/g;
-  for (const [, slot, space, access] of fullText(name).matchAll(pattern)) {
+  const text = fullText(name);
+  for (const [, slot, space, access] of text.matchAll(BUFFER)) {
     kinds[Number(slot)] = space === 'uniform' ? 'uniform' : access === 'read_write' ? 'write' : 'read';
+  }
+  for (const [, slot, access] of text.matchAll(TEXTURE)) {
+    kinds[Number(slot)] = access === 'write' ? 'writeTexture' : 'readTexture';
   }
   return kinds;
 }

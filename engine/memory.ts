@@ -1,22 +1,32 @@
 import { DeviceError } from './errors.ts';
+import type { Extent } from './tensor.ts';
 
 const MIB = 2 ** 20;
 
 /** Bytes of GPU memory held through this engine. */
 export interface MemoryReport {
-  /** Bytes of buffers in use. */
+  /** Bytes of buffers and textures in use. */
   live: number;
-  /** Bytes of buffers kept for reuse. */
+  /** Bytes of buffers and textures kept for reuse. */
   pooled: number;
   /** Largest live + pooled so far. */
   peak: number;
-  /** Buffers created since the device was opened (a replayed step creates none). */
+  /** Buffers and textures created since the device was opened (a replayed step creates none). */
   created: number;
 }
 
-/** Pool of storage buffers of one device: every buffer of the engine comes from here and returns here. */
-export class BufferPool {
-  private readonly free = new Map<number, GPUBuffer[]>();
+type Held = GPUBuffer | GPUTexture;
+
+/** What a later `acquire` must ask for to get this one, and its bytes. */
+function kindOf(held: Held): { key: string; bytes: number } {
+  if ('size' in held) return { key: `${held.size}`, bytes: held.size };
+  const { width, height, depthOrArrayLayers: layers } = held;
+  return { key: `${width}x${height}x${layers}`, bytes: width * height * layers * 16 };
+}
+
+/** Pool of storage buffers and rgba32float textures of one device: all of the engine's come from here. */
+export class Pool {
+  private readonly free = new Map<string, Held[]>();
   private readonly report: MemoryReport = { live: 0, pooled: 0, peak: 0, created: 0 };
 
   constructor(private readonly gpu: GPUDevice) {}
@@ -32,39 +42,53 @@ export class BufferPool {
    */
   acquire(bytes: number, label: string): GPUBuffer {
     const size = Math.ceil(Math.max(bytes, 16) / 16) * 16;
-    const kept = this.free.get(size)?.pop();
-    this.report.live += size;
-    if (kept) {
-      this.report.pooled -= size;
-      kept.label = label;
-      return kept;
-    }
     const limit = this.gpu.limits.maxBufferSize;
     if (size > limit) {
-      this.report.live -= size;
       throw new DeviceError(
         `${label} needs one buffer of ${(size / MIB).toFixed(0)} MiB, this adapter allows ` +
           `${(limit / MIB).toFixed(0)} MiB: use --light, a smaller --size, --ch or --batch`,
       );
     }
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
-    this.report.created++;
+    return this.take(`${size}`, size, label, () => this.gpu.createBuffer({ size, usage })) as GPUBuffer;
+  }
+
+  /** A storage texture of exactly this extent, contents undefined. */
+  acquireTexture({ width, height, layers }: Extent, label: string): GPUTexture {
+    const make = () =>
+      this.gpu.createTexture({
+        size: [width, height, layers],
+        format: 'rgba32float',
+        usage: GPUTextureUsage.STORAGE_BINDING,
+      });
+    const bytes = width * height * layers * 16;
+    return this.take(`${width}x${height}x${layers}`, bytes, label, make) as GPUTexture;
+  }
+
+  private take(key: string, bytes: number, label: string, make: () => Held): Held {
+    const kept = this.free.get(key)?.pop();
+    const held = kept ?? make();
+    held.label = label;
+    this.report.live += bytes;
+    if (kept) this.report.pooled -= bytes;
+    else this.report.created++;
     this.report.peak = Math.max(this.report.peak, this.report.live + this.report.pooled);
-    return this.gpu.createBuffer({ size, usage, label });
+    return held;
   }
 
-  /** Gives a buffer back for reuse by a later `acquire` of the same size. */
-  release(buffer: GPUBuffer): void {
-    this.report.live -= buffer.size;
-    this.report.pooled += buffer.size;
-    const list = this.free.get(buffer.size);
-    if (list) list.push(buffer);
-    else this.free.set(buffer.size, [buffer]);
+  /** Gives a buffer or texture back for reuse by a later request for the same size. */
+  release(held: Held): void {
+    const { key, bytes } = kindOf(held);
+    this.report.live -= bytes;
+    this.report.pooled += bytes;
+    const list = this.free.get(key);
+    if (list) list.push(held);
+    else this.free.set(key, [held]);
   }
 
-  /** Destroys the pooled buffers. */
+  /** Destroys what is pooled. */
   trim(): void {
-    for (const list of this.free.values()) for (const buffer of list) buffer.destroy();
+    for (const list of this.free.values()) for (const held of list) held.destroy();
     this.free.clear();
     this.report.pooled = 0;
   }

@@ -1,19 +1,25 @@
 import type { Launch } from './recorder.ts';
-import { bytesOf, rootOf, type Tensor } from './tensor.ts';
+import { bytesOf, type Extent, rootOf, type Tensor } from './tensor.ts';
 
 /** First and last launch that touch an intermediate tensor. */
 interface Interval {
   readonly tensor: Tensor;
-  readonly bytes: number;
+  readonly extent: Extent;
   readonly first: number;
   last: number;
 }
 
-/** Which buffer each intermediate gets; sizes of those buffers; and how good the plan is. */
+/** A buffer (of `width` vec4f) or a texture of the plan. */
+export interface Slot {
+  readonly kind: 'buffer' | 'texture';
+  readonly extent: Extent;
+}
+
+/** Which slot each intermediate gets; what those slots are; and how good the plan is. */
 export interface MemoryPlan {
   readonly slotOf: Map<number, number>;
-  readonly slotBytes: number[];
-  /** Sum of the buffers. */
+  readonly slots: readonly Slot[];
+  /** Sum of the slots. */
   readonly bytes: number;
   /** Largest sum of tensors alive at one launch: no plan can do with less. */
   readonly lowerBound: number;
@@ -43,7 +49,7 @@ function intervalsOf(launches: readonly Launch[], keep: readonly Tensor[]): Inte
       if (tensor.storage) continue;
       const known = byId.get(tensor.id);
       if (known) known.last = at;
-      else byId.set(tensor.id, { tensor, bytes: align(bytesOf(tensor)), first: at, last: at });
+      else byId.set(tensor.id, { tensor, extent: extentOf(tensor), first: at, last: at });
     }
   });
   for (const tensor of keep) {
@@ -53,15 +59,28 @@ function intervalsOf(launches: readonly Launch[], keep: readonly Tensor[]): Inte
   return [...byId.values()];
 }
 
-function align(bytes: number): number {
-  return Math.ceil(Math.max(bytes, 16) / 16) * 16;
+function extentOf(tensor: Tensor): Extent {
+  return tensor.texture ?? { width: Math.ceil(Math.max(bytesOf(tensor), 16) / 16), height: 1, layers: 1 };
+}
+
+function extentBytes({ width, height, layers }: Extent): number {
+  return width * height * layers * 16;
+}
+
+/** The smallest extent that holds both. */
+function join(a: Extent, b: Extent): Extent {
+  return {
+    width: Math.max(a.width, b.width),
+    height: Math.max(a.height, b.height),
+    layers: Math.max(a.layers, b.layers),
+  };
 }
 
 function largestLive(intervals: readonly Interval[], steps: number): number {
   const change = new Float64Array(steps + 2);
-  for (const { first, last, bytes } of intervals) {
-    change[first] += bytes;
-    change[last + 1] -= bytes;
+  for (const { first, last, extent } of intervals) {
+    change[first] += extentBytes(extent);
+    change[last + 1] -= extentBytes(extent);
   }
   let live = 0;
   let most = 0;
@@ -69,27 +88,50 @@ function largestLive(intervals: readonly Interval[], steps: number): number {
   return most;
 }
 
+interface Filling {
+  readonly kind: Slot['kind'];
+  extent: Extent;
+  readonly held: Interval[];
+}
+
+/** The slot of this kind that is free over the interval and grows least by it; among equals the smallest. */
+function bestSlot(slots: readonly Filling[], interval: Interval, kind: Slot['kind']): number {
+  let best = -1;
+  let least = extentBytes(interval.extent); // a slot of its own
+  slots.forEach((slot, i) => {
+    if (slot.kind !== kind) return;
+    if (slot.held.some((h) => h.last >= interval.first && h.first <= interval.last)) return;
+    const bytes = extentBytes(slot.extent);
+    const growth = extentBytes(join(slot.extent, interval.extent)) - bytes;
+    if (growth > least || (growth === least && (best < 0 || bytes >= extentBytes(slots[best].extent))))
+      return;
+    least = growth;
+    best = i;
+  });
+  return best;
+}
+
 /**
  * Assigns intermediates to whole buffers (WebGPU refuses one buffer bound for reading and writing in one
- * dispatch, so ranges of one arena would not do). Largest tensors first, each into the buffer free over its
- * lifetime whose size fits best: "greedy by size", Pisarchyk and Lee 2020, arXiv 2001.03288.
+ * dispatch, so ranges of one arena would not do), and those that live in textures to textures. Largest tensors
+ * first, each into the slot free over its lifetime that fits best: "greedy by size", Pisarchyk and Lee 2020,
+ * arXiv 2001.03288. A texture may grow to hold tensors of other proportions where that costs least.
  */
 export function planMemory(launches: readonly Launch[], keep: readonly Tensor[]): MemoryPlan {
   const intervals = intervalsOf(launches, keep);
-  const slots: { bytes: number; held: Interval[] }[] = [];
+  const slots: Filling[] = [];
   const slotOf = new Map<number, number>();
-  const bySize = [...intervals].sort((a, b) => b.bytes - a.bytes || a.first - b.first);
+  const bySize = [...intervals].sort(
+    (a, b) => extentBytes(b.extent) - extentBytes(a.extent) || a.first - b.first,
+  );
   for (const interval of bySize) {
-    let best = -1;
-    slots.forEach((slot, i) => {
-      const free = slot.held.every((h) => h.last < interval.first || h.first > interval.last);
-      if (free && (best < 0 || slot.bytes < slots[best].bytes)) best = i;
-    });
-    if (best < 0) best = slots.push({ bytes: interval.bytes, held: [] }) - 1;
+    const kind = interval.tensor.texture ? 'texture' : 'buffer';
+    let best = bestSlot(slots, interval, kind);
+    if (best < 0) best = slots.push({ kind, extent: interval.extent, held: [] }) - 1;
+    slots[best].extent = join(slots[best].extent, interval.extent);
     slots[best].held.push(interval);
     slotOf.set(interval.tensor.id, best);
   }
-  const slotBytes = slots.map((slot) => slot.bytes);
-  const bytes = slotBytes.reduce((sum, b) => sum + b, 0);
-  return { slotOf, slotBytes, bytes, lowerBound: largestLive(intervals, launches.length) };
+  const bytes = slots.reduce((sum, slot) => sum + extentBytes(slot.extent), 0);
+  return { slotOf, slots, bytes, lowerBound: largestLive(intervals, launches.length) };
 }

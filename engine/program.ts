@@ -20,40 +20,59 @@ export interface Program<Out extends Record<string, Tensor>> {
   readonly plan: MemoryPlan;
   /** Named results, readable after a run with `read(device, program.outputs.name)`. */
   readonly outputs: Out;
-  readonly buffers: readonly GPUBuffer[];
+  /** What the intermediates live in, slot by slot of the plan. */
+  readonly memory: Memory;
 }
 
 /** Launches per submit: long enough to amortise it, short enough for a driver's watchdog. */
 const LAUNCHES_PER_SUBMIT = 400;
 
-function storageOf(tensor: Tensor, plan: MemoryPlan, buffers: readonly GPUBuffer[]): Storage {
-  const root = rootOf(tensor);
-  if (root.storage) return root.storage;
-  const slot = plan.slotOf.get(root.id);
-  if (slot === undefined) throw new AdawnError(`no launch computes ${root.label || show(root.shape)}`);
-  return { buffer: buffers[slot], offset: 0, bytes: bytesOf(root) };
+type Memory = readonly (GPUBuffer | GPUTexture)[];
+
+function slotOf(tensor: Tensor, plan: MemoryPlan, memory: Memory): GPUBuffer | GPUTexture {
+  const slot = plan.slotOf.get(tensor.id);
+  if (slot === undefined) throw new AdawnError(`no launch computes ${tensor.label || show(tensor.shape)}`);
+  return memory[slot];
 }
 
-function bind(device: Device, item: Launch, layout: GPUBindGroupLayout, at: (t: Tensor) => Storage) {
+function storageOf(tensor: Tensor, plan: MemoryPlan, memory: Memory): Storage {
+  const root = rootOf(tensor);
+  if (root.storage) return root.storage;
+  if (root.texture)
+    throw new AdawnError(`${root.label || show(root.shape)} is a texture, which cannot be kept`);
+  return { buffer: slotOf(root, plan, memory) as GPUBuffer, offset: 0, bytes: bytesOf(root) };
+}
+
+function bind(device: Device, item: Launch, layout: GPUBindGroupLayout, plan: MemoryPlan, memory: Memory) {
   return device.gpu.createBindGroup({
     label: item.label,
     layout,
     entries: item.bindings.map((tensor, binding) => {
-      const { buffer, offset, bytes } = at(tensor);
+      if (tensor.texture) {
+        const texture = slotOf(tensor, plan, memory) as GPUTexture;
+        return { binding, resource: texture.createView({ dimension: '2d-array' }) };
+      }
+      const { buffer, offset, bytes } = storageOf(tensor, plan, memory);
       return { binding, resource: { buffer, offset, size: Math.ceil(bytes / 16) * 16 } };
     }),
   });
 }
 
-function allocateSlots(device: Device, plan: MemoryPlan): GPUBuffer[] {
-  const buffers: GPUBuffer[] = [];
+function allocateSlots(device: Device, plan: MemoryPlan): Memory {
+  const memory: (GPUBuffer | GPUTexture)[] = [];
   try {
-    for (const bytes of plan.slotBytes) buffers.push(device.pool.acquire(bytes, 'intermediate'));
+    for (const { kind, extent } of plan.slots) {
+      memory.push(
+        kind === 'texture'
+          ? device.pool.acquireTexture(extent, 'intermediate')
+          : device.pool.acquire(extent.width * 16, 'intermediate'),
+      );
+    }
   } catch (error) {
-    for (const buffer of buffers) device.pool.release(buffer);
+    for (const slot of memory) device.pool.release(slot);
     throw error;
   }
-  return buffers;
+  return memory;
 }
 
 /** What `record` found out before anything was allocated: for `--plan` and for tests. */
@@ -85,23 +104,24 @@ export async function record<Out extends Record<string, Tensor>>(
   const pipelines = await compileAll(device, launches, onCompile);
   device.gpu.pushErrorScope('out-of-memory');
   device.gpu.pushErrorScope('validation');
-  const buffers = allocateSlots(device, plan);
+  const memory = allocateSlots(device, plan);
   const made = new Map<number, Tensor>();
-  const at = (tensor: Tensor) => storageOf(tensor, plan, buffers);
   const steps = launches.map((item) => {
     const { pipeline, layout } = pipelines.get(kernelKey(item.kernel))!;
-    return { launch: item, pipeline, bindGroup: bind(device, item, layout, at) };
+    return { launch: item, pipeline, bindGroup: bind(device, item, layout, plan, memory) };
   });
   const invalid = await device.gpu.popErrorScope();
   const memoryError = await device.gpu.popErrorScope();
   if (memoryError || invalid) {
-    for (const buffer of buffers) device.pool.release(buffer);
+    for (const slot of memory) device.pool.release(slot);
     if (memoryError) throw new DeviceError(outOfMemory(plan.bytes));
     throw new DeviceError(`recording failed: ${invalid!.message}`);
   }
-  for (const tensor of Object.values(outputs)) made.set(tensor.id, { ...tensor, storage: at(tensor) });
+  for (const tensor of Object.values(outputs)) {
+    made.set(tensor.id, { ...tensor, storage: storageOf(tensor, plan, memory) });
+  }
   const bound = Object.fromEntries(Object.entries(outputs).map(([k, t]) => [k, made.get(t.id)!]));
-  return { device, steps, plan, outputs: bound as Out, buffers };
+  return { device, steps, plan, outputs: bound as Out, memory };
 }
 
 function outOfMemory(bytes: number): string {
@@ -141,9 +161,9 @@ export function run(program: Program<Record<string, Tensor>>): void {
   }
 }
 
-/** Returns the program's buffers to the pool; its outputs are gone. */
+/** Returns the program's memory to the pool; its outputs are gone. */
 export function dispose(program: Program<Record<string, Tensor>>): void {
-  for (const buffer of program.buffers) program.device.pool.release(buffer);
+  for (const slot of program.memory) program.device.pool.release(slot);
 }
 
 /** The program as a table: one line a launch (label, kernel, shapes, grid). */

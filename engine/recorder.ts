@@ -1,8 +1,8 @@
 import type { Device } from './device.ts';
 import { AdawnError, KernelError, ShapeError } from './errors.ts';
-import { bindingsOf, type KernelSpec } from './kernel.ts';
+import { type BindingKind, bindingsOf, type KernelSpec } from './kernel.ts';
 import { type Shape, show } from './shape.ts';
-import { bytesOf, makeTensor, rootOf, type Tensor, viewOf } from './tensor.ts';
+import { bytesOf, type Extent, makeTensor, rootOf, type Tensor, viewOf } from './tensor.ts';
 
 /** One dispatch of the program: a specialised kernel, what it binds in order, and its grid. */
 export interface Launch {
@@ -72,6 +72,22 @@ export function intermediate(shape: Shape, label = ''): Tensor {
   return makeTensor(shape, { label });
 }
 
+/** Whether the device has storage textures of this extent. */
+export function fitsTexture(device: Device, { width, height, layers }: Extent): boolean {
+  const { maxTextureDimension2D: side, maxTextureArrayLayers: deep } = device.gpu.limits;
+  return width <= side && height <= side && layers <= deep;
+}
+
+/**
+ * An intermediate of width x height x layers vec4f in a storage texture, which lavapipe reads two to three
+ * times as fast as a buffer. Its texels can have any old content outside of what was stored: the memory plan
+ * may hand out a larger texture, so kernels go by explicit sizes. Check `fitsTexture` first.
+ */
+export function intermediateTexture(texture: Extent, label = ''): Tensor {
+  const { width, height, layers } = texture;
+  return makeTensor([layers, height, 4 * width], { label, texture });
+}
+
 export interface LaunchParts {
   readonly kernel: string;
   readonly entry?: string;
@@ -82,7 +98,15 @@ export interface LaunchParts {
   readonly grid: readonly [number, number, number];
 }
 
-function checkBinding(device: Device, parts: LaunchParts, tensor: Tensor): void {
+function checkBinding(device: Device, parts: LaunchParts, tensor: Tensor, kind: BindingKind): void {
+  const { texture, label } = tensor;
+  if ((texture !== null) !== kind.endsWith('Texture')) {
+    throw new KernelError(`${parts.label}: ${label} ${show(tensor.shape)} is bound as ${kind}`);
+  }
+  if (texture) {
+    if (fitsTexture(device, texture)) return;
+    throw new ShapeError(`${parts.label}: ${label} ${show(tensor.shape)} exceeds this adapter's textures`);
+  }
   if (bytesOf(tensor) > device.maxBinding) {
     throw new ShapeError(
       `${parts.label}: ${tensor.label || 'tensor'} ${show(tensor.shape)} needs ` +
@@ -123,8 +147,10 @@ export function launch(parts: LaunchParts): void {
   if (parts.grid.some((n) => n < 1 || n > limit)) {
     throw new KernelError(`${parts.label}: grid ${show(parts.grid)} is outside 1..${limit}`);
   }
-  for (const tensor of parts.bind) checkBinding(device, parts, tensor);
-  const writes = kinds.map((kind) => kind === 'write');
+  parts.bind.forEach((tensor, i) => {
+    checkBinding(device, parts, tensor, kinds[i]);
+  });
+  const writes = kinds.map((kind) => kind === 'write' || kind === 'writeTexture');
   parts.bind.forEach((tensor, i) => {
     if (!writes[i]) return;
     const memory = memoryOf(tensor);

@@ -2,23 +2,37 @@ import type { Device } from './device.ts';
 import { recorder } from './recorder.ts';
 import { makeTensor, type Tensor } from './tensor.ts';
 
-const known = new WeakMap<Device, Map<number, Tensor>>();
+/** Constants of a device by content. They live as long as it does. */
+const known = new WeakMap<Device, Map<string, Tensor>>();
+
+function constant(key: string, make: (device: Device) => Tensor): Tensor {
+  const { device } = recorder();
+  let tensors = known.get(device);
+  if (!tensors) known.set(device, (tensors = new Map()));
+  let tensor = tensors.get(key);
+  if (!tensor) tensors.set(key, (tensor = make(device)));
+  return tensor;
+}
 
 /** A constant number as a tensor of shape [1]: one small buffer per value and device, no launch. */
 export function scalar(value: number): Tensor {
-  const { device } = recorder();
-  let values = known.get(device);
-  if (!values) {
-    values = new Map();
-    known.set(device, values);
-  }
-  let tensor = values.get(value);
-  if (!tensor) {
-    const buffer = device.pool.acquire(16, `scalar ${value}`);
+  return constant(`scalar ${Object.is(value, -0) ? '-0' : value}`, (device) => {
+    const label = `scalar ${value}`;
+    const buffer = device.pool.acquire(16, label);
     device.gpu.queue.writeBuffer(buffer, 0, new Float32Array([value, 0, 0, 0]));
-    const storage = { buffer, offset: 0, bytes: 4 };
-    tensor = makeTensor([1], { label: `scalar ${value}`, storage, constant: value });
-    values.set(value, tensor);
-  }
-  return tensor;
+    return makeTensor([1], { label, storage: { buffer, offset: 0, bytes: 4 }, constant: value });
+  });
+}
+
+/**
+ * Integers a kernel reads (`var<storage, read> sizes: array<i32>` or a struct of u32), so that one compiled
+ * kernel serves every layer: one small buffer per content and device, no launch.
+ */
+export function integers(values: readonly number[]): Tensor {
+  return constant(`integers ${values.join(' ')}`, (device) => {
+    const bytes = values.length * 4;
+    const buffer = device.pool.acquire(bytes, 'integers');
+    device.gpu.queue.writeBuffer(buffer, 0, Int32Array.from(values));
+    return makeTensor([values.length], { label: 'integers', storage: { buffer, offset: 0, bytes } });
+  });
 }

@@ -2,6 +2,13 @@ import type { Device } from './device.ts';
 import { ShapeError } from './errors.ts';
 import { elements, type Shape, show } from './shape.ts';
 
+/** Size of an rgba32float texture array, in texels of four floats. */
+export interface Extent {
+  readonly width: number;
+  readonly height: number;
+  readonly layers: number;
+}
+
 /** Bytes of GPU memory a tensor owns for longer than one program. */
 export interface Storage {
   readonly buffer: GPUBuffer;
@@ -24,6 +31,8 @@ export interface Tensor {
   readonly base: Tensor | null;
   /** The value of a scalar known while recording (loss weights), so that no launch computes it. */
   readonly constant: number | null;
+  /** Set where an intermediate lives in a texture instead of a buffer: shape [layers, height, 4 width]. */
+  readonly texture: Extent | null;
 }
 
 let nextId = 1;
@@ -33,6 +42,7 @@ interface TensorParts {
   readonly storage?: Storage | null;
   readonly base?: Tensor | null;
   readonly constant?: number | null;
+  readonly texture?: Extent | null;
 }
 
 /** Makes the host-side description of a tensor; allocates nothing. */
@@ -44,6 +54,7 @@ export function makeTensor(shape: Shape, parts: TensorParts = {}): Tensor {
     storage: parts.storage ?? null,
     base: parts.base ?? null,
     constant: parts.constant ?? null,
+    texture: parts.texture ?? null,
   };
 }
 
