@@ -69,12 +69,7 @@ export interface Loader {
  */
 export function createLoader(options: LoaderOptions): Loader {
   const { size, batch = 1, startStep = 0, ahead = 4 } = options;
-  const sources = [options.trainA, options.trainB, options.testA, options.testB].filter(
-    (s) => s !== undefined,
-  );
-  for (const source of sources.slice(0, 2)) {
-    if (countPictures(source) === 0) throw new DataError(`${source.label} holds no pictures to train with`);
-  }
+  const sources = checkedSources(options);
   const threads = options.threads ?? Math.max(1, Math.min(4, availableParallelism() - 1));
   const pool = createPool(sources, threads);
   const warn = once(options.warn ?? console.warn);
@@ -112,6 +107,14 @@ export function createLoader(options: LoaderOptions): Loader {
     },
     close: () => pool.close(),
   };
+}
+
+/** All sources, the training ones first. Throws DataError when one of those is empty. */
+function checkedSources({ trainA, trainB, testA, testB }: LoaderOptions): Source[] {
+  for (const source of [trainA, trainB]) {
+    if (countPictures(source) === 0) throw new DataError(`${source.label} holds no pictures to train with`);
+  }
+  return [trainA, trainB, testA, testB].filter((source) => source !== undefined);
 }
 
 /** Sample k of one domain. */

@@ -15,7 +15,7 @@ export type Reply = { id: number; sample: Sample } | { id: number; unreadable: s
 export interface SamplePool {
   /** Makes a sample; rejects with UnreadablePicture, or with a DataError when a thread has died. */
   run(task: SampleTask): Promise<Sample>;
-  /** While held, the process stays alive for the threads' answers. */
+  /** While anyone holds it, the process stays alive for the threads' answers. */
   hold(held: boolean): void;
   close(): Promise<void>;
 }
@@ -49,72 +49,74 @@ interface Job {
   readonly reject: (error: Error) => void;
 }
 
+/** The jobs of a pool: those no thread has yet, and those in work by number. */
+interface Jobs {
+  readonly waiting: Job[];
+  readonly running: Map<number, Job>;
+  /** Tasks that each thread has been given and not answered. */
+  readonly load: Map<Worker, number>;
+  lastId: number;
+  /** Why no job can be done any more. */
+  failure?: DataError;
+}
+
 function createThreadPool(sources: readonly Source[], threads: number): SamplePool {
-  const waiting: Job[] = [];
-  const running = new Map<number, Job>();
-  let lastId = 0;
-  let failure: DataError | undefined;
-  let held = false;
-  let closed = false;
-
-  const fail = (error: DataError) => {
-    if (closed) return;
-    failure ??= error;
-    for (const job of [...running.values(), ...waiting.splice(0)]) job.reject(failure);
-    running.clear();
-  };
-
-  const load = new Map<Worker, number>();
-  for (let i = 0; i < threads; i++) {
-    const worker = startWorker(sources);
-    load.set(worker, 0);
-    worker.on('message', (reply: Reply) => {
-      const job = running.get(reply.id);
-      running.delete(reply.id);
-      load.set(worker, load.get(worker)! - 1);
-      dispatch();
-      if ('sample' in reply) job?.resolve(reply.sample);
-      else job?.reject(new UnreadablePicture(reply.unreadable));
-    });
-    worker.on('error', (error) => fail(new DataError(`a picture thread has died: ${reason(error)}`)));
-    worker.on('exit', (code) =>
-      fail(new DataError(`a picture thread has ended by itself (exit code ${code})`)),
-    );
-    worker.unref();
-  }
-
-  const dispatch = () => {
-    while (waiting.length > 0) {
-      const [worker, busy] = [...load].reduce((best, entry) => (entry[1] < best[1] ? entry : best));
-      if (busy >= TASKS_PER_THREAD) return;
-      const job = waiting.shift()!;
-      const id = ++lastId;
-      running.set(id, job);
-      load.set(worker, busy + 1);
-      worker.postMessage({ id, task: job.task } satisfies Request);
-    }
-  };
-
+  const jobs: Jobs = { waiting: [], running: new Map(), load: new Map(), lastId: 0 };
+  for (let i = 0; i < threads; i++) addWorker(jobs, startWorker(sources));
+  let holders = 0;
   return {
     run(task) {
-      if (failure) return Promise.reject(failure);
-      if (closed) return Promise.reject(new DataError('the picture loader is closed'));
+      if (jobs.failure) return Promise.reject(jobs.failure);
       return new Promise((resolve, reject) => {
-        waiting.push({ task, resolve, reject });
-        dispatch();
+        jobs.waiting.push({ task, resolve, reject });
+        dispatch(jobs);
       });
     },
-    hold(hold) {
-      if (hold === held) return;
-      held = hold;
-      for (const worker of load.keys()) hold ? worker.ref() : worker.unref();
+    hold(held) {
+      holders += held ? 1 : -1;
+      for (const worker of jobs.load.keys()) holders > 0 ? worker.ref() : worker.unref();
     },
     async close() {
-      fail(new DataError('the picture loader is closed'));
-      closed = true;
-      await Promise.all([...load.keys()].map((worker) => worker.terminate()));
+      fail(jobs, 'the picture loader is closed');
+      await Promise.all([...jobs.load.keys()].map((worker) => worker.terminate()));
     },
   };
+}
+
+function addWorker(jobs: Jobs, worker: Worker): void {
+  jobs.load.set(worker, 0);
+  worker.on('message', (reply: Reply) => {
+    const job = jobs.running.get(reply.id);
+    jobs.running.delete(reply.id);
+    jobs.load.set(worker, jobs.load.get(worker)! - 1);
+    dispatch(jobs);
+    if ('sample' in reply) job?.resolve(reply.sample);
+    else job?.reject(new UnreadablePicture(reply.unreadable));
+  });
+  worker.on('error', (error) => fail(jobs, `a picture thread has died: ${reason(error)}`));
+  worker.on('exit', (code) => fail(jobs, `a picture thread has ended by itself (exit code ${code})`));
+  worker.unref();
+}
+
+/** Gives waiting jobs to the threads that have least to do. */
+function dispatch(jobs: Jobs): void {
+  const { waiting, running, load } = jobs;
+  while (waiting.length > 0) {
+    const [worker, busy] = [...load].reduce((best, entry) => (entry[1] < best[1] ? entry : best));
+    if (busy >= TASKS_PER_THREAD) return;
+    const job = waiting.shift()!;
+    const id = ++jobs.lastId;
+    running.set(id, job);
+    load.set(worker, busy + 1);
+    worker.postMessage({ id, task: job.task } satisfies Request);
+  }
+}
+
+/** Ends all jobs, these and future ones, with the first reason given. */
+function fail(jobs: Jobs, why: string): void {
+  jobs.failure ??= new DataError(why);
+  for (const job of [...jobs.running.values(), ...jobs.waiting.splice(0)]) job.reject(jobs.failure);
+  jobs.running.clear();
 }
 
 /** Threads run the .ts files as they stand: worker-start.js sets up tsx. */

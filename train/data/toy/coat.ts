@@ -213,17 +213,7 @@ export function drawDogCoat(dice: Dice): Coat {
         : EVERY,
   );
   const { base, mark, white, seed } = basics;
-  if (kind === 'tricolour') {
-    const dark = vary(dice, FUR[dice.pick(['black', 'chocolate', 'blue'] as const)]);
-    const tan = vary(dice, FUR[dice.pick(['russet', 'ginger', 'gold'] as const)]);
-    const marks = both(tanPoints(dark, tan), dice.chance(0.6) ? blaze(dice, white, seed) : plain);
-    return finish(
-      { ...basics, base: dark, mark: tan },
-      marks,
-      dice.pick([dark, tan]),
-      dice.pick([white, tan]),
-    );
-  }
+  if (kind === 'tricolour') return drawTricolour(dice, basics);
   if (kind === 'patch') {
     const dark = vary(dice, FUR[dice.pick(['black', 'russet', 'ginger', 'chocolate', 'grey'] as const)]);
     const marks = eyePatch(dice, dark, seed);
@@ -237,6 +227,18 @@ export function drawDogCoat(dice: Dice): Coat {
   if (kind === 'hood') return finish(basics, both(blaze(dice, white, seed)), base, white);
   const light = mix(base, white, dice.range(0, 0.3));
   return finish(basics, plain, dice.chance(0.4) ? mix(base, mark, 0.6) : scale(base, 0.92), light);
+}
+
+function drawTricolour(dice: Dice, basics: Basics): Coat {
+  const dark = vary(dice, FUR[dice.pick(['black', 'chocolate', 'blue'] as const)]);
+  const tan = vary(dice, FUR[dice.pick(['russet', 'ginger', 'gold'] as const)]);
+  const marks = both(tanPoints(dark, tan), dice.chance(0.6) ? blaze(dice, basics.white, basics.seed) : plain);
+  return finish(
+    { ...basics, base: dark, mark: tan },
+    marks,
+    dice.pick([dark, tan]),
+    dice.pick([basics.white, tan]),
+  );
 }
 
 /** Tan cheeks, muzzle and spots above the eyes on a dark head. */
