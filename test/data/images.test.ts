@@ -17,7 +17,8 @@ const asPicture = (name: string): Picture => {
 const swapChannels = (data: Uint8Array): Uint8Array => data.map((_, i) => data[i - (i % 3) + 2 - (i % 3)]);
 
 describe.skipIf(!hasGolden)('against Pillow and OpenCV (golden/images.safetensors)', () => {
-  const sizes = [...golden.keys()].filter((name) => /^resize\/.*\/src$/.test(name));
+  const all = [...golden.keys()].filter((name) => /^resize\/.*\/src$/.test(name));
+  const sizes = hasGolden ? all : ['../shared/golden is absent:']; // a skipped test shows, none does not
   it.each(sizes)('%s resizes exactly', (name) => {
     const want = asPicture(name.replace('/src', '/dst'));
     const got = resizeBilinear(asPicture(name), want.width, want.height);
