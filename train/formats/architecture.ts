@@ -37,7 +37,7 @@ export function describeArchitecture(view: TensorShapes): Architecture {
   return found;
 }
 
-/** The tensors of each network; what belongs to none (Adam's moments) only counts if there is nothing else. */
+/** The tensors of each network; what belongs to none (Adam's moments) counts if it is all there is. */
 function groupByNetwork(view: TensorShapes): Map<string, Shapes> {
   const groups = new Map<string, Shapes>();
   for (const name of view.names()) {

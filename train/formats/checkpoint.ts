@@ -1,7 +1,7 @@
 /**
  * One view of a checkpoint, whatever wrote it: PyTorch's .pt (zip or legacy) or safetensors, told apart by
- * their content. Names are the authors' state_dict names behind the network's: `genA2B.`, `genB2A.`, `disGA.`,
- * `disGB.`, `disLA.`, `disLB.`; a file of one network alone keeps its bare names.
+ * their content. Names are the authors' state_dict names behind the network's: `genA2B.`, `genB2A.`,
+ * `disGA.`, `disGB.`, `disLA.`, `disLB.`; a file of one network alone keeps its bare names.
  */
 import { CheckpointError } from '../../engine/errors.ts';
 import { type DType, type HostTensor, toFloat32 } from '../../engine/hostTensor.ts';
@@ -97,7 +97,7 @@ async function torchContents(source: ByteSource): Promise<Contents> {
   return { kind: file.kind, metadata: flat.scalars, tensors: withoutDataParallel(new Map(named)) };
 }
 
-/** nn.DataParallel puts `module.` in front of a network's own names; forks that train on several GPUs keep it. */
+/** nn.DataParallel puts `module.` in front of a network's own names; forks for several GPUs keep it. */
 function withoutDataParallel<T>(tensors: Map<string, T>): Map<string, T> {
   const plain = new Map<string, T>();
   for (const [name, tensor] of tensors) plain.set(name.replace(/^(\w+\.)?module\./, '$1'), tensor);

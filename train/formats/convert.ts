@@ -15,7 +15,7 @@ export interface ConvertOptions {
   keepAll?: boolean;
 }
 
-/** Converts `from` to `to`, whose ending says which format to write. Returns the number of tensors written. */
+/** Converts `from` to `to`, whose ending says which format to write. Returns the number of tensors. */
 export async function convert(from: string, to: string, options: ConvertOptions = {}): Promise<number> {
   const torch = isTorchName(to);
   if (torch && options.keepAll) {

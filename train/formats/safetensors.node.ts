@@ -1,4 +1,4 @@
-/** safetensors files of any size: tensors are read and written one at a time (format: engine/safetensors.ts). */
+/** safetensors files of any size: tensors go in and out one at a time (format: engine/safetensors.ts). */
 import { CheckpointError } from '../../engine/errors.ts';
 import {
   elementCount,

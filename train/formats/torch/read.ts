@@ -23,7 +23,7 @@ export interface TorchFile {
 /** Bytes of a stored storage; `offset` and `length` count bytes. */
 type ReadStorage = (storage: PyStorage, offset: number, length: number) => Promise<Uint8Array>;
 
-/** First bytes of a legacy file: the magic number 0x1950a86a20f9469cfc6c as a pickle, whatever its protocol. */
+/** A legacy file starts with its magic number 0x1950a86a20f9469cfc6c, pickled in whatever protocol. */
 export function isLegacyTorch(first: Uint8Array): boolean {
   return first[0] === 0x80 && [0x8a, 0x0a, 0x6c, 0xfc].every((byte, i) => first[2 + i] === byte);
 }

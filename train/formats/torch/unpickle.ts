@@ -10,8 +10,8 @@ import { PyDict, PyList, PyTuple, type PyValue } from './values.ts';
 /** Longest pickle looked at: a full U-GAT-IT checkpoint has 60 KB. */
 export const MAX_PICKLE_BYTES = 32 * 1024 * 1024;
 
-/** Each may allocate an object of some 200 bytes. */
-const MAX_OPCODES = 1_000_000;
+/** Each may allocate an object of some 200 bytes. A tensor takes about 45: room for 10,000 of them. */
+const MAX_OPCODES = 500_000;
 
 /** Torch's own integers have at most 10 bytes; longer ones would only cost time. */
 const MAX_LONG_BYTES = 16;

@@ -1,4 +1,4 @@
-/** Writes .pt files that PyTorch loads: the zip format of 1.6 and later, or the legacy one of all versions. */
+/** Writes .pt files that PyTorch loads: the zip format of 1.6 and later, or the legacy one. */
 import { CheckpointError } from '../../../engine/errors.ts';
 import { elementCount, itemSize } from '../../../engine/hostTensor.ts';
 import type { TensorSpec } from '../../../engine/safetensors.ts';

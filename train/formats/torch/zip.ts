@@ -36,7 +36,7 @@ export interface ZipEntry {
 /** An opened archive. */
 export interface Zip {
   readonly entries: ReadonlyMap<string, ZipEntry>;
-  /** Bytes of an entry (all, or a part); all of it is checked against its CRC unless that is recorded as 0. */
+  /** Bytes of an entry; the whole of it is checked against its CRC, unless that is recorded as 0. */
   read(entry: ZipEntry, offset?: number, length?: number): Promise<Uint8Array>;
 }
 
@@ -232,7 +232,7 @@ function inflate(entry: ZipEntry, packed: Uint8Array): Uint8Array {
   return bytes;
 }
 
-/** Torch can be told not to compute checksums (serialization.set_crc32_options) and its reader ignores them. */
+/** Told to (serialization.set_crc32_options), torch writes 0 for every checksum. */
 function checkCrc(entry: ZipEntry, bytes: Uint8Array): Uint8Array {
   if (entry.crc !== 0 && crc32(bytes) !== entry.crc) {
     throw fail(`${JSON.stringify(entry.name)}: damaged: its checksum does not match`);

@@ -69,7 +69,7 @@ function concat(...parts: Uint8Array[]): Uint8Array {
   return bytes;
 }
 
-/** Version needed, flags (bit 11: names are UTF-8), method 0, and 1980-01-01 as the date: files are reproducible. */
+/** Version needed, flags (bit 11: UTF-8 names), method 0, and the date 1980-01-01: files are reproducible. */
 function common(zip64: boolean): [number, number][] {
   return [
     [2, zip64 ? 45 : 20],
