@@ -1,8 +1,9 @@
 import { ShapeError } from '../errors.ts';
 import { differentiable, grid1d, intermediate, launch, recorder, variantOf } from '../recorder.ts';
-import { expectRank, expectSame, type Shape, sameShape, show } from '../shape.ts';
+import { elements, expectRank, expectSame, type Shape, sameShape, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
-import { naiveNorm } from './normNaive.ts';
+import { relu } from './activation.ts';
+import { add } from './add.ts';
 
 export interface NormOptions {
   /** Fused into the store. Default none. */
@@ -12,7 +13,7 @@ export interface NormOptions {
 }
 
 /** One call of a norm. Without parameters it is the instance norm, else rho, gamma and beta are there. */
-export interface NormCall {
+interface NormCall {
   readonly kind: 'instance' | 'iln' | 'adailn';
   readonly x: Tensor;
   readonly rho: Tensor | null;
@@ -23,7 +24,7 @@ export interface NormCall {
 }
 
 const KINDS = ['instance', 'iln', 'adailn'] as const;
-/** Invocations of the two kernels that turn sums into coefficients. */
+/** Invocations of the kernels that turn sums into coefficients, and of the naive ones. */
 const WG_SMALL = 64;
 /** Parts of a picture that one invocation of those kernels joins; more are joined in runs of FAN before. */
 const MOST_PARTS = 32;
@@ -93,11 +94,10 @@ function joinParts(s: Sizes, kernel: string, from: Parts, bind: (p: Tensor, y: T
   if (from.parts <= MOST_PARTS) return from;
   const parts = Math.ceil(from.parts / FAN);
   const y = intermediate([from.partials.shape[0], parts, s.N, s.groups * 4], 'norm parts');
-  const per = kernel === 'coefficients' ? { PER: from.per } : {};
   launch({
     kernel: `norm/${kernel}`,
     entry: 'join',
-    constants: { N: s.N, ROWS: s.ROWS, C: s.C, ...per, PARTS: from.parts, FAN, WG: WG_SMALL },
+    constants: { N: s.N, ROWS: s.ROWS, C: s.C, PER: from.per, PARTS: from.parts, FAN, WG: WG_SMALL },
     label: `norm.${kernel}.join`,
     bind: bind(from.partials, y),
     grid: grid1d(parts * s.N * s.groups, WG_SMALL),
@@ -140,7 +140,7 @@ function backward(call: NormCall, s: Sizes, saved: Tensor, dy: Tensor, needX: bo
   const KIND = KINDS.indexOf(call.kind);
   launch({
     kernel: 'norm/backwardCoefficients',
-    constants: { N, ROWS, C, PARTS: joined.parts, KIND, WG: WG_SMALL },
+    constants: { N, ROWS, C, PER: joined.per, PARTS: joined.parts, KIND, WG: WG_SMALL },
     label: 'norm.backwardCoefficients',
     bind: bind(joined.partials, coefs),
     grid: [1, 1, 1],
@@ -163,6 +163,71 @@ function fusedNorm(call: NormCall): Tensor {
     return [...grads, need[4] ? dy! : null];
   });
   return y;
+}
+
+/** One step of the chain: entry `step` of naive.wgsl with a, b, c, d, e = the tensors given. */
+function pass(x: Shape, step: string, shape: Shape, inputs: Tensor[], flags: object = {}): Tensor {
+  const [N, H, W, C] = x;
+  const y = intermediate(shape, `norm ${step}`);
+  const bind = [0, 1, 2, 3, 4].map((i) => inputs[i] ?? inputs[0]);
+  launch({
+    kernel: 'norm/naive',
+    entry: step,
+    constants: { N, ROWS: H * W, C, ...flags, WG: WG_SMALL },
+    label: `norm.naive.${step}`,
+    bind: [...bind, y],
+    grid: grid1d(elements(shape), WG_SMALL),
+  });
+  return y;
+}
+
+/** (x - mean) / sqrt(variance + eps) over planes, or with `layer` over pictures; `less` as in the kernel. */
+function normalise(x: Tensor, layer: boolean, less: number): Tensor {
+  const [n, , , c] = x.shape;
+  const sets = layer ? [n] : [n, c];
+  const flags = { LAYER: layer, LESS: less };
+  const mean = pass(x.shape, 'mean', sets, [x], flags);
+  const variance = pass(x.shape, 'variance', sets, [x, mean], flags);
+  const y = pass(x.shape, 'normalise', x.shape, [x, mean, variance], flags);
+  differentiable('norm.normalise', [x], [y], ([dy]) => {
+    const average = pass(x.shape, 'mean', sets, [dy!], flags);
+    const dot = pass(x.shape, 'dot', sets, [dy!, y], flags);
+    return [pass(x.shape, 'normaliseBackward', x.shape, [dy!, y, average, dot, variance], flags)];
+  });
+  return y;
+}
+
+/** rho a + (1 - rho) b. */
+function mix(a: Tensor, b: Tensor, rho: Tensor): Tensor {
+  const y = pass(a.shape, 'mix', a.shape, [a, b, rho]);
+  differentiable('norm.mix', [a, b, rho], [y], ([dy]) => [
+    pass(a.shape, 'scale', a.shape, [dy!, rho]),
+    pass(a.shape, 'scale', a.shape, [dy!, rho], { COMPLEMENT: true }),
+    pass(a.shape, 'sumOver', rho.shape, [dy!, a, b], { TERM: 2 }),
+  ]);
+  return y;
+}
+
+/** x gamma + beta; both [C] or both [N,C]. */
+function affine(x: Tensor, gamma: Tensor, beta: Tensor): Tensor {
+  const flags = { PER_SAMPLE: gamma.shape.length === 2 };
+  const y = pass(x.shape, 'affine', x.shape, [x, gamma, beta], flags);
+  differentiable('norm.affine', [x, gamma, beta], [y], ([dy]) => [
+    pass(x.shape, 'scale', x.shape, [dy!, gamma], flags),
+    pass(x.shape, 'sumOver', gamma.shape, [dy!, x], { ...flags, TERM: 1 }),
+    pass(x.shape, 'sumOver', beta.shape, [dy!], { ...flags, TERM: 0 }),
+  ]);
+  return y;
+}
+
+/** The unfused chain: mean, variance, normalise (twice), mix, affine, ReLU, residual, each a pass of its own. */
+function naiveNorm(call: NormCall): Tensor {
+  const { x, rho, gamma, beta } = call;
+  let y: Tensor;
+  if (rho && gamma && beta) y = affine(mix(normalise(x, false, 1), normalise(x, true, 1), rho), gamma, beta);
+  else y = normalise(x, false, 0);
+  if (call.relu) y = relu(y);
+  return call.residual ? add(y, call.residual) : y;
 }
 
 function norm(call: NormCall): Tensor {

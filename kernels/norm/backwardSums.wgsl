@@ -1,0 +1,88 @@
+// Per-channel sums over parts of a picture for the gradients of a norm:
+//   s1 = sum g,   s2 = sum g (x - base),   g = dy where f passes it on
+// With RELU, g = 0 where (x - base) scale + shift <= 0, computed as in apply.wgsl: y is not read.
+// x, dy [N, ROWS, C]; saved [7, N, G] from coefficients.wgsl; partials [2, PARTS, N, G] vec4 (s1, s2).
+// One invocation per (n, part p of PER rows, four channels), rows in order. PARTS = ceil(ROWS / PER).
+// needs: flat straddle
+const N: u32 = 1;
+const ROWS: u32 = 2;
+const C: u32 = 4;
+const PER: u32 = 2;
+const PARTS: u32 = 1;
+const RELU: bool = false;
+const WG: u32 = 64;
+
+const G: u32 = (C + 3) / 4;
+
+@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+@group(0) @binding(1) var<storage, read> dy: array<vec4f>;
+@group(0) @binding(2) var<storage, read> saved: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> partials: array<vec4f>;
+
+fn load_x(e: u32) -> vec4f {
+  if (C % 4 == 0) {
+    return x[e / 4];
+  }
+  return straddle(x[e / 4], x[e / 4 + 1], e % 4);
+}
+
+fn load_dy(e: u32) -> vec4f {
+  if (C % 4 == 0) {
+    return dy[e / 4];
+  }
+  return straddle(dy[e / 4], dy[e / 4 + 1], e % 4);
+}
+
+struct Sums {
+  s1: vec4f,
+  s2: vec4f,
+}
+
+fn term(e: u32, base: vec4f, scale: vec4f, shift: vec4f) -> Sums {
+  let v = load_x(e) - base;
+  var g = load_dy(e);
+  if (RELU) {
+    g = select(vec4f(0), g, fma(v, scale, shift) > vec4f(0));
+  }
+  return Sums(g, g * v);
+}
+
+@compute @workgroup_size(WG)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let t = flat_index(group, groups, local, WG);
+  if (t >= N * PARTS * G) {
+    return;
+  }
+  let g = t % G;
+  let p = t / G % PARTS;
+  let n = t / (G * PARTS);
+  let base = saved[n * G + g];
+  let scale = saved[(N + n) * G + g];
+  let shift = saved[(2 * N + n) * G + g];
+  let rows = min(PER, ROWS - p * PER);
+  var e = (n * ROWS + p * PER) * C + g * 4;
+  var s1 = vec4f(0);
+  var s2 = vec4f(0);
+  for (var r = 4u; r <= rows; r += 4) {
+    let a = term(e, base, scale, shift);
+    let b = term(e + C, base, scale, shift);
+    let c = term(e + 2 * C, base, scale, shift);
+    let d = term(e + 3 * C, base, scale, shift);
+    s1 += (a.s1 + b.s1) + (c.s1 + d.s1);
+    s2 += (a.s2 + b.s2) + (c.s2 + d.s2);
+    e += 4 * C;
+  }
+  for (var r = rows / 4 * 4; r < rows; r++) {
+    let a = term(e, base, scale, shift);
+    s1 += a.s1;
+    s2 += a.s2;
+    e += C;
+  }
+  let at = (p * N + n) * G + g;
+  partials[at] = s1;
+  partials[PARTS * N * G + at] = s2;
+}
