@@ -3,6 +3,7 @@ import { cases as cam } from './cam.ts';
 import { cases as conv2d } from './conv2d.ts';
 import { cases as elementwise } from './elementwise.ts';
 import { cases as linear } from './linear.ts';
+import { cases as loss } from './loss.ts';
 import { cases as norm } from './norm.ts';
 import { cases as spectralNorm } from './spectralNorm.ts';
 import type { OpCase } from './types.ts';
@@ -16,4 +17,5 @@ export const allCases: OpCase[] = [
   ...cam,
   ...spectralNorm,
   ...norm,
+  ...loss,
 ];

@@ -1,0 +1,86 @@
+import { AdawnError } from '../errors.ts';
+import { differentiable, grid1d, intermediate, launch } from '../recorder.ts';
+import { elements, expectSame } from '../shape.ts';
+import type { Tensor } from '../tensor.ts';
+
+const WG = 64;
+/** Workgroups of the first launch at most, and vec4s each of them owns at least. */
+const MOST_PARTS = 64;
+const LEAST_PER = 256;
+
+const KINDS = ['l1', 'mse', 'bce'] as const;
+type Kind = (typeof KINDS)[number];
+
+/** Mean of the kind's term over all elements: [1]. One launch for small tensors, else two. */
+function forward(kind: Kind, a: Tensor, b: Tensor, TARGET: number): Tensor {
+  const COUNT = elements(a.shape);
+  const N4 = Math.ceil(COUNT / 4);
+  const PER = Math.max(LEAST_PER, Math.ceil(N4 / MOST_PARTS));
+  const PARTS = Math.ceil(N4 / PER);
+  const constants = { COUNT, KIND: KINDS.indexOf(kind), TARGET, PER, PARTS, WG };
+  const add = (entry: string, from: Tensor, parts: number): Tensor => {
+    const y = intermediate([parts], 'loss');
+    const bind = [from, entry === 'forward' ? b : from, from, y];
+    launch({ kernel: 'loss/main', entry, constants, label: `loss.${entry}`, bind, grid: [parts, 1, 1] });
+    return y;
+  };
+  const sums = add('forward', a, PARTS);
+  return PARTS === 1 ? sums : add('finish', sums, 1);
+}
+
+/** Gradient of the mean with respect to a, or with SIGN -1 of L1's b, times the scalar dy. */
+function backward(kind: Kind, a: Tensor, b: Tensor, TARGET: number, dy: Tensor, SIGN = 1): Tensor {
+  const y = intermediate(a.shape, 'loss gradient');
+  const COUNT = elements(a.shape);
+  launch({
+    kernel: 'loss/main',
+    entry: 'backward',
+    constants: { COUNT, KIND: KINDS.indexOf(kind), TARGET, SIGN, WG },
+    label: 'loss.backward',
+    bind: [a, b, dy, y],
+    grid: grid1d(Math.ceil(COUNT / 4), WG),
+  });
+  return y;
+}
+
+function towardConstant(kind: Kind, x: Tensor, target: number): Tensor {
+  const y = forward(kind, x, x, target);
+  differentiable('loss', [x], [y], ([dy]) => [backward(kind, x, x, target, dy!)]);
+  return y;
+}
+
+/**
+ * Mean of |a - b| over all elements (torch.nn.L1Loss); derivative 0 where a = b. Gradients go to both.
+ * @returns [1]
+ * @throws ShapeError when the shapes differ.
+ */
+export function l1Loss(a: Tensor, b: Tensor): Tensor {
+  expectSame('l1Loss', 'a', a.shape, 'b', b.shape);
+  const y = forward('l1', a, b, 0);
+  differentiable('loss', [a, b], [y], ([dy], need) => [
+    need[0] ? backward('l1', a, b, 0, dy!) : null,
+    need[1] ? backward('l1', a, b, 0, dy!, -1) : null,
+  ]);
+  return y;
+}
+
+/**
+ * Mean of (x - target)² over all elements: torch.nn.MSELoss against ones or zeros.
+ * @returns [1]
+ */
+export function mseToConstant(x: Tensor, target: number): Tensor {
+  return towardConstant('mse', x, target);
+}
+
+/**
+ * Mean binary cross-entropy of logits x against one target probability (torch.nn.BCEWithLogitsLoss), in the
+ * form that neither overflows nor loses digits for large logits.
+ * @returns [1]
+ * @throws AdawnError when the target is not in [0, 1].
+ */
+export function bceWithLogitsToConstant(x: Tensor, target: number): Tensor {
+  if (!(target >= 0 && target <= 1)) {
+    throw new AdawnError(`bceWithLogitsToConstant: the target must be in [0, 1], got ${target}`);
+  }
+  return towardConstant('bce', x, target);
+}

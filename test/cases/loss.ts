@@ -1,0 +1,64 @@
+import { bceWithLogitsToConstant, l1Loss, mseToConstant } from '../../engine/ops/loss.ts';
+import { type HostArray, type OpCase, values } from './types.ts';
+
+function mean({ data }: HostArray, term: (v: number, i: number) => number): HostArray {
+  return { shape: [1], data: Float64Array.of(data.reduce((sum, v, i) => sum + term(v, i), 0) / data.length) };
+}
+
+function bce(x: HostArray, target: number): HostArray {
+  return mean(x, (v) => Math.max(v, 0) - v * target + Math.log1p(Math.exp(-Math.abs(v))));
+}
+
+/** Pairs of which the first are equal: the derivative of |a - b| there is 0. */
+function l1Case(name: string, shape: number[], seed: number): OpCase {
+  const inputs = { a: values(shape, seed), b: values(shape, seed + 1) };
+  inputs.b.data[0] = inputs.a.data[0];
+  return {
+    op: 'loss',
+    name,
+    inputs,
+    run: (t) => [l1Loss(t.a, t.b)],
+    reference: ({ a, b }) => [mean(a, (v, i) => Math.abs(v - b.data[i]))],
+    grad: ['a', 'b'],
+  };
+}
+
+function constantsCase(name: string, x: HostArray): OpCase {
+  return {
+    op: 'loss',
+    name,
+    inputs: { x },
+    run: ({ x: t }) => [
+      ...[0, 1].map((target) => mseToConstant(t, target)),
+      ...[0, 1, 0.25].map((target) => bceWithLogitsToConstant(t, target)),
+    ],
+    reference: ({ x: v }) => [
+      ...[0, 1].map((target) => mean(v, (value) => (value - target) ** 2)),
+      ...[0, 1, 0.25].map((target) => bce(v, target)),
+    ],
+    grad: ['x'],
+  };
+}
+
+/** Sure logits, right and wrong, and the ones around 0. */
+const LOGITS = [100, -100, 12, -12, 3, -3, 0, 1e-3, 30, -30];
+
+export const cases: OpCase[] = [
+  l1Case('l1, odd count', [2, 3, 5, 3], 1000),
+  l1Case('l1, 1 number', [1], 1002),
+  l1Case('l1, two launches', [1, 53, 61, 3], 1004),
+  constantsCase('to constants, odd count', values([2, 4, 3, 1], 1006)),
+  constantsCase('to constants, two launches', values([1, 41, 43, 1], 1007, 3)),
+  constantsCase('to constants, logits of 100', {
+    shape: [5, 2],
+    data: Float64Array.from(LOGITS, Math.fround),
+  }),
+  {
+    op: 'loss',
+    name: 'bce of sure, right logits keeps its digits',
+    inputs: { x: { shape: [3], data: Float64Array.of(-9, -12, -15) } },
+    run: ({ x }) => [bceWithLogitsToConstant(x, 0)],
+    reference: ({ x }) => [bce(x, 0)],
+    grad: ['x'],
+  },
+];
