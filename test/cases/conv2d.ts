@@ -70,6 +70,14 @@ const CONFIGS: Record<string, Config> = {
   '1x1, 6 to 5': { x: [1, 3, 3, 6], co: 5, k: 1 },
   'upsample 3x3, 8 to 4': { x: [2, 4, 5, 8], co: 4, k: 3, pad: 1, upsample: 2 },
   'upsample 3x3, 3 to 5, 1 pixel': { x: [1, 1, 1, 3], co: 5, k: 3, pad: 1, upsample: 2 },
+  '5x5 stride 3, batch 3': { x: [3, 11, 7, 4], co: 8, k: 5, pad: 2, stride: 3 },
+  '2x2 stride 2, 1 to 6': { x: [1, 6, 9, 1], co: 6, k: 2, stride: 2, bias: true },
+  '2x2 stride 3 leaves pixels unseen': { x: [2, 8, 7, 4], co: 4, k: 2, pad: 1, stride: 3 },
+  '1x1 stride 2': { x: [1, 5, 6, 4], co: 8, k: 1, stride: 2 },
+  '3x3 on 2 rows': { x: [3, 2, 5, 4], co: 4, k: 3, pad: 1, bias: true },
+  '5x5 upsampled': { x: [1, 3, 4, 4], co: 4, k: 5, pad: 2, upsample: 2 },
+  '4x4 stride 2, upsampled': { x: [1, 3, 4, 4], co: 4, k: 4, pad: 1, stride: 2, upsample: 2 },
+  '4x4 stride 1, 40 to 1, bias, batch 3': { x: [3, 6, 7, 40], co: 1, k: 4, pad: 1, bias: true },
   '3x3 larger, 32 to 64': { x: [1, 16, 20, 32], co: 64, k: 3, pad: 1 },
   '4x4 stride 2, 32 to 40': { x: [1, 12, 20, 32], co: 40, k: 4, pad: 1, stride: 2, bias: true },
 };
@@ -85,5 +93,5 @@ export const cases: OpCase[] = Object.entries(CONFIGS).map(([name, { x, co, k, b
   run: (t) => [conv2d(t.x, t.w, t.b ?? null, options)],
   reference: (v) => [convReference(v, options)],
   grad: bias ? ['x', 'w', 'b'] : ['x', 'w'],
-  variants: ['naive'],
+  variants: ['naive', 'gather'],
 }));

@@ -1,0 +1,133 @@
+// Weight gradient of a gathered convolution, a matrix product over positions:
+//   y[split, class, m, n] = sum over the split's positions p of x[source(p) + t, c] * dy[p, n], m = (t, c)
+// One subgroup owns ROWS * SUBGROUP rows m by 32 channels n of one class and split. A lane owns ROWS / 4
+// quads of m, gathered from the padded feature map; dy is spread over the lanes and handed round by shuffles.
+// x, dy: padded pictures, see Geometry; dy is zero from gridW up to the next multiple of 4, where x is
+// finite. A split is splitRows rows of the grid. y: buffer [splits, classes², taps, 4 inQuads, 4 outQuads].
+// Grid: ceil(taps * inQuads / (ROWS / 4 * SUBGROUP)), ceil(outQuads / 8), splits * classes².
+// ROWS: 4 or 8. SUBGROUP: 8 or more.
+// needs: geometry
+enable subgroups;
+
+const ROWS: u32 = 8;
+const SUBGROUP: u32 = 8;
+
+@group(0) @binding(0) var<storage, read> geometry: Geometry;
+@group(0) @binding(1) var x: texture_storage_2d_array<rgba32float, read>;
+@group(0) @binding(2) var dy: texture_storage_2d_array<rgba32float, read>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
+
+alias Rows = array<vec4f, ROWS>;
+
+fn madd(c: ptr<function, Rows>, a: ptr<function, Rows>, b: mat4x4f) {
+  for (var r = 0u; r < ROWS; r++) {
+    c[r] += b * a[r];
+  }
+}
+
+// Quad q of columns as a matrix of 4 positions by 4 n, from the lane that holds it for each of 4 positions.
+fn quad(b: mat4x4f, q: u32) -> mat4x4f {
+  return mat4x4f(
+    subgroupShuffle(b[0], q),
+    subgroupShuffle(b[1], q),
+    subgroupShuffle(b[2], q),
+    subgroupShuffle(b[3], q),
+  );
+}
+
+@compute @workgroup_size(SUBGROUP)
+fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let g = geometry;
+  let n0 = tile.y * 8;
+  let mQuads = g.tapsY * g.tapsX * g.inQuads;
+  let parts = g.classes * g.classes;
+  let cy = tile.z % parts / g.classes;
+  let cx = tile.z % g.classes;
+  let m0 = tile.x * (ROWS / 4) * SUBGROUP + lane;
+  // Texel of each of the lane's quads of m at position (0, 0).
+  var at: array<vec2u, ROWS / 4>;
+  for (var r = 0u; r < ROWS / 4; r++) {
+    let m = min(m0 + r * SUBGROUP, mQuads - 1);
+    let t = m / g.inQuads;
+    let ty = t / g.tapsX + cy * g.classStep;
+    let tx = t % g.tapsX + cx * g.classStep;
+    at[r] = vec2u(tx * g.xStep + (m - t * g.inQuads) * g.quadStep, ty);
+  }
+  let column = n0 + lane % 8;
+  let aStep = g.inStride * g.xStep;
+  let bStep = g.outStride * g.outQuads;
+  let lines = g.images * g.gridH;
+  let quadsX = (g.gridW + 3) / 4;
+  let start = tile.z / parts * g.splitRows;
+  let count = min(g.splitRows, lines - start) * quadsX;
+  var line = start;
+  var image = line / g.gridH;
+  var row = line - image * g.gridH;
+  var px = 0u;
+  var c0: Rows;
+  var c1: Rows;
+  var c2: Rows;
+  var c3: Rows;
+  var c4: Rows;
+  var c5: Rows;
+  var c6: Rows;
+  var c7: Rows;
+  for (var i = 0u; i < count; i++) {
+    var a: Rows;
+    for (var r = 0u; r < ROWS; r += 4) {
+      let near = vec2u(at[r / 4].x + px * 4 * aStep, at[r / 4].y + row * g.inStride);
+      let v = transpose(mat4x4f(
+        textureLoad(x, near, image),
+        textureLoad(x, vec2u(near.x + aStep, near.y), image),
+        textureLoad(x, vec2u(near.x + 2 * aStep, near.y), image),
+        textureLoad(x, vec2u(near.x + 3 * aStep, near.y), image),
+      ));
+      a[r] = v[0];
+      a[r + 1] = v[1];
+      a[r + 2] = v[2];
+      a[r + 3] = v[3];
+    }
+    let oy = row * g.outStride + cy;
+    let ox = px * 4 * bStep + cx * g.outQuads + column;
+    let b = mat4x4f(
+      textureLoad(dy, vec2u(ox, oy), image),
+      textureLoad(dy, vec2u(ox + bStep, oy), image),
+      textureLoad(dy, vec2u(ox + 2 * bStep, oy), image),
+      textureLoad(dy, vec2u(ox + 3 * bStep, oy), image),
+    );
+    madd(&c0, &a, quad(b, 0));
+    madd(&c1, &a, quad(b, 1));
+    madd(&c2, &a, quad(b, 2));
+    madd(&c3, &a, quad(b, 3));
+    madd(&c4, &a, quad(b, 4));
+    madd(&c5, &a, quad(b, 5));
+    madd(&c6, &a, quad(b, 6));
+    madd(&c7, &a, quad(b, 7));
+    px++;
+    let wrapX = px == quadsX;
+    px = select(px, 0, wrapX);
+    row += u32(wrapX);
+    let wrapY = row == g.gridH;
+    row = select(row, 0, wrapY);
+    image += u32(wrapY);
+  }
+  // Loops that are not unrolled: each store in the code costs lavapipe's compiler some 300 instructions.
+  let mine = min(ROWS / 4, (mQuads - min(m0, mQuads) + SUBGROUP - 1) / SUBGROUP) * 4;
+  for (var j = 0u; j < min(8, g.outQuads - n0); j++) {
+    var v: Rows;
+    switch j {
+      case 0: { v = c0; }
+      case 1: { v = c1; }
+      case 2: { v = c2; }
+      case 3: { v = c3; }
+      case 4: { v = c4; }
+      case 5: { v = c5; }
+      case 6: { v = c6; }
+      default: { v = c7; }
+    }
+    for (var r = 0u; r < mine; r++) {
+      let m = (m0 + r / 4 * SUBGROUP) * 4 + r % 4;
+      y[(tile.z * mQuads * 4 + m) * g.outQuads + n0 + j] = v[r];
+    }
+  }
+}

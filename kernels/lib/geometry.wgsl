@@ -1,0 +1,24 @@
+// How the rows of a gathered matrix product map to pixels, so that one compiled kernel serves every layer.
+// engine/ops/conv2d/geometry.ts fills it; FIELDS there has this order.
+struct Geometry {
+  images: u32,
+  gridH: u32,       // output positions of one class
+  gridW: u32,
+  classes: u32,     // classes per side
+  outStride: u32,   // position (i, j) of class (cy, cx) is output (i outStride + cy, j outStride + cx)
+  outH: u32,
+  outW: u32,
+  outQuads: u32,    // output channels / 4
+  inQuads: u32,     // input channels / 4
+  inStride: u32,    // reads padded input (i inStride + ty + cy classStep, j inStride + tx + cx classStep)
+  classStep: u32,
+  tapsY: u32,
+  tapsX: u32,
+  xStep: u32,       // padded input: texel x * xStep + quad * quadStep of row y of layer image
+  quadStep: u32,
+  bias: u32,        // 1: add bias
+  activation: u32,  // 0 none, 1 LeakyReLU, 2 ReLU, 3 tanh
+  slope: f32,
+  splits: u32,      // weight gradient: parts of the sum over rows of the grid
+  splitRows: u32,   // rows of the grid per part
+}
