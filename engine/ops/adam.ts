@@ -1,5 +1,5 @@
 import { AdawnError, ShapeError } from '../errors.ts';
-import { grid1d, launch, variantOf } from '../recorder.ts';
+import { grid1d, launch, recorder, variantOf } from '../recorder.ts';
 import { elements, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 
@@ -59,13 +59,13 @@ export function adamStep({ p, g, m, v, hyper, ...options }: AdamStep): void {
     return;
   }
   const N4 = Math.ceil(count / 4);
-  const PER = N4 >= 65536 ? 4 : 1;
+  const lanes = recorder().device.isCpu ? { WG: 8, PER: 32 } : { WG: 64, PER: 4 };
   launch({
     kernel: 'adam/main',
-    constants: { N4, PER, ...numbers },
+    constants: { N4, ...numbers, ...lanes },
     label: 'adam',
     bind,
-    grid: grid1d(N4, WG * PER),
+    grid: grid1d(N4, lanes.WG * lanes.PER),
   });
 }
 

@@ -1,5 +1,5 @@
 import { ShapeError } from '../errors.ts';
-import { differentiable, grid1d, intermediate, launch, variantOf } from '../recorder.ts';
+import { differentiable, grid1d, intermediate, launch, memoised, variantOf } from '../recorder.ts';
 import { elements, expectRank, type Shape, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { concat } from './concat.ts';
@@ -197,27 +197,15 @@ export function heatMap(x: Tensor): Tensor {
   return y;
 }
 
-/**
- * The 1x1 convolution behind camScale with the attention folded into its weight:
- * conv2d(camScale(x, wGap, wGmp), w) = conv2d(x, camWeight(w, wGap, wGmp)), half the work, no joined tensor.
- * Exact algebra; in float32 the two differ by rounding (below 1e-6 of the result's norm).
- * @param w [CO,1,1,2C]
- * @param wGap C values
- * @param wGmp C values
- * @returns [CO,1,1,C]
- */
-export function camWeight(w: Tensor, wGap: Tensor, wGmp: Tensor): Tensor {
-  const O = w.shape[0];
-  const C = elements(w.shape) / O / 2;
-  if (!Number.isInteger(C)) throw new ShapeError(`camWeight: w ${show(w.shape)} must have 2C input channels`);
-  expectWeights('camWeight', C, { wGap, wGmp });
+function foldedWeight(w: Tensor, wGap: Tensor, wGmp: Tensor, O: number, C: number): Tensor {
   const y = intermediate([O, 1, 1, C], 'cam.weight');
+  const rows = Math.min(O, 16);
   launch({
     kernel: 'cam/weight',
-    constants: { O, C, WG },
+    constants: { O, C, PER: rows, WG },
     label: 'cam.weight',
     bind: [w, wGap, wGmp, y],
-    grid: grid1d(O * C, WG),
+    grid: grid1d(Math.ceil(O / rows) * C, WG),
   });
   differentiable('cam', [w, wGap, wGmp], [y], ([dy]) => {
     const { PER, SLICES } = slicesOf(O);
@@ -233,6 +221,24 @@ export function camWeight(w: Tensor, wGap: Tensor, wGmp: Tensor): Tensor {
     return [dw, ...addSlices(part, C, [wGap, wGmp])];
   });
   return y;
+}
+
+/**
+ * The 1x1 convolution behind camScale with the attention folded into its weight:
+ * conv2d(camScale(x, wGap, wGmp), w) = conv2d(x, camWeight(w, wGap, wGmp)), half the work, no joined tensor.
+ * Exact algebra; in float32 the two differ by rounding (below 1e-6 of the result's norm). Calls with the same
+ * weights share one result until a launch changes them.
+ * @param w [CO,1,1,2C]
+ * @param wGap C values
+ * @param wGmp C values
+ * @returns [CO,1,1,C]
+ */
+export function camWeight(w: Tensor, wGap: Tensor, wGmp: Tensor): Tensor {
+  const O = w.shape[0];
+  const C = elements(w.shape) / O / 2;
+  if (!Number.isInteger(C)) throw new ShapeError(`camWeight: w ${show(w.shape)} must have 2C input channels`);
+  expectWeights('camWeight', C, { wGap, wGmp });
+  return memoised('cam.weight', [w, wGap, wGmp], () => foldedWeight(w, wGap, wGmp, O, C));
 }
 
 /** Weights of a CAM block. In G the logit and the scale weights are the same tensors. */

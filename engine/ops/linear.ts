@@ -53,8 +53,10 @@ interface Tiling {
 function tile(N: number, K4: number, rows: number): Tiling {
   const { isCpu } = recorder().device;
   const NB = Math.min(N, MOST_SAMPLES);
-  const R = Math.min(rows, NB <= 2 ? 4 : 2);
-  const WG = Math.max(isCpu ? 8 : 64, R * NB);
+  // Registers of a GPU hold fewer sums than a processor's cache.
+  const most = isCpu ? (NB === 1 ? 4 : 8) : NB <= 2 ? 4 : 2;
+  const R = Math.min(rows, most);
+  const WG = isCpu ? 8 : 64;
   const groups = Math.ceil(rows / R) * Math.ceil(N / NB);
   const wanted = Math.ceil((isCpu ? 16 : 1024) / groups);
   const shortest = isCpu ? 64 : 4;
@@ -125,8 +127,8 @@ export function columnProducts(label: string, dy: Tensor, blocks: readonly Block
   const N = elements(shape) / (4 * K4);
   const COLUMNS = elements(dy.shape) / N;
   const NB = Math.min(N, MOST_SAMPLES);
-  const WG = isCpu ? 32 : 64;
-  const J = isCpu && K4 >= 2048 ? 4 : 1;
+  const WG = isCpu ? 8 : 64;
+  const J = isCpu && K4 >= 256 ? 4 : 1;
   const tiles = Math.ceil(K4 / (WG * J));
   // Rows are sliced only where one block holds them all and columns alone do not fill a GPU.
   const wanted = blocks.length > 1 || isCpu ? 1 : Math.min(64, Math.ceil(1024 / tiles));
@@ -157,16 +159,20 @@ export function backwardWeight(x: Tensor, dy: Tensor, { w, rows: O, first: FIRST
   const N = x.shape[0];
   const K4 = x.shape[1] / 4;
   const dw = intermediate(w.shape, 'linear dw');
-  const WG = isCpu ? 32 : 64;
-  const J = K4 >= 2048 ? 2 : 1;
-  const R = Math.min(O, 8);
-  launch({
-    kernel: 'linear/backwardWeight',
-    constants: { N, K4, O, COLUMNS: dy.shape[1], FIRST, R, J, WG },
-    label: 'linear.backwardWeight',
-    bind: [dy, x, dw],
-    grid: [Math.ceil(K4 / (WG * J)), Math.ceil(O / R), 1],
-  });
+  const WG = isCpu ? 8 : 64;
+  const J = K4 < 256 ? 1 : isCpu ? 4 : 2;
+  const PER = isCpu ? 32 : 8;
+  for (let START = 0; START < N; START += MOST_SAMPLES) {
+    const NB = Math.min(MOST_SAMPLES, N - START);
+    const sizes = { K4, O, COLUMNS: dy.shape[1], FIRST, START, NB, PER, J, WG, ADD: START > 0 };
+    launch({
+      kernel: 'linear/backwardWeight',
+      constants: sizes,
+      label: 'linear.backwardWeight',
+      bind: [dy, x, dw],
+      grid: [Math.ceil(K4 / (WG * J)), Math.ceil(O / PER), 1],
+    });
+  }
   return dw;
 }
 

@@ -68,13 +68,13 @@ const fast: Steps = {
   scale(w, sigma) {
     const y = intermediate(w.shape, 'spectralNorm');
     const N4 = Math.ceil(elements(w.shape) / 4);
-    const PER = N4 >= 16384 ? 4 : 1;
+    const lanes = recorder().device.isCpu ? { WG: 8, PER: 32 } : { WG: 64, PER: 4 };
     launch({
       kernel: 'spectralNorm/scale',
-      constants: { N4, PER, WG },
+      constants: { N4, ...lanes },
       label: 'spectralNorm.scale',
       bind: [w, sigma, y],
-      grid: grid1d(N4, WG * PER),
+      grid: grid1d(N4, lanes.WG * lanes.PER),
     });
     return y;
   },
@@ -84,7 +84,7 @@ const fast: Steps = {
 function backwardFast(dy: Tensor, y: Tensor, { u, v, sigma }: Iteration, { O, M }: Sizes): Tensor {
   const { isCpu } = recorder().device;
   const N4 = (O * M) / 4;
-  const lanes = isCpu ? 32 : 256;
+  const lanes = isCpu ? 8 : 256;
   const groups = Math.min(isCpu ? 16 : 128, Math.ceil(N4 / (4 * lanes)));
   const PARTS4 = Math.ceil(groups / 4);
   const part = intermediate([PARTS4 * 4], 'spectralNorm.dot');
@@ -96,13 +96,14 @@ function backwardFast(dy: Tensor, y: Tensor, { u, v, sigma }: Iteration, { O, M 
     grid: [PARTS4 * 4, 1, 1],
   });
   const dw = intermediate(dy.shape, 'spectralNorm dw');
-  const R = Math.min(O, 16);
+  const M4 = M / 4;
+  const tile = isCpu ? { WG: 8, J: M4 >= 64 ? 8 : 1, PER: 64 } : { WG: 64, J: 1, PER: 16 };
   launch({
     kernel: 'spectralNorm/backward',
-    constants: { O, M4: M / 4, PARTS4, R, WG },
+    constants: { O, M4, PARTS4, ...tile },
     label: 'spectralNorm.backward',
     bind: [dy, part, u, v, sigma, dw],
-    grid: [Math.ceil(M / 4 / WG), Math.ceil(O / R), 1],
+    grid: [Math.ceil(M4 / (tile.WG * tile.J)), Math.ceil(O / tile.PER), 1],
   });
   return dw;
 }

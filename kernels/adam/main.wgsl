@@ -26,19 +26,17 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let first = flat_index(group, groups, 0, WG * PER) + local;
+  let start = flat_index(group, groups, 0, WG * PER);
+  let end = min(start + WG * PER, N4);
   let rate = hyper[0];
   let root = hyper[1];
-  for (var j = 0u; j < PER; j++) {
-    let i = first + j * WG;
-    if (i < N4) {
-      let w = p[i];
-      let d = g[i] + DECAY * w;
-      let m1 = B1 * m[i] + C1 * d;
-      let v1 = B2 * v[i] + C2 * d * d;
-      m[i] = m1;
-      v[i] = v1;
-      p[i] = w - rate * m1 / (sqrt(v1) / root + EPS);
-    }
+  for (var i = start + local; i < end; i += WG) {
+    let w = p[i];
+    let d = g[i] + DECAY * w;
+    let m1 = B1 * m[i] + C1 * d;
+    let v1 = B2 * v[i] + C2 * d * d;
+    m[i] = m1;
+    v[i] = v1;
+    p[i] = w - rate * m1 / (sqrt(v1) / root + EPS);
   }
 }

@@ -1,9 +1,10 @@
 // Attention folded into the 1x1 convolution behind it: sum_c W[o,c] wGap[c] x[c] + W[o,C+c] wGmp[c] x[c]
 // equals a convolution of x with y[o,c] = W[o,c] wGap[c] + W[o,C+c] wGmp[c]. W [O,2C], y [O,C]. Any C.
-// One invocation per element of y.
+// An invocation owns column c of PER rows.
 // needs: flat
 const O: u32 = 1;
 const C: u32 = 1;
+const PER: u32 = 1;
 const WG: u32 = 64;
 
 @group(0) @binding(0) var<storage, read> w: array<f32>;
@@ -18,9 +19,12 @@ fn main(
   @builtin(local_invocation_index) local: u32,
 ) {
   let i = flat_index(group, groups, local, WG);
-  if (i >= O * C) {
-    return;
+  let c = i % C;
+  let first = i / C * PER;
+  let a = gap[c];
+  let b = gmp[c];
+  let end = min(first + PER, O);
+  for (var o = first; o < end; o++) {
+    y[o * C + c] = w[o * 2 * C + c] * a + w[o * 2 * C + C + c] * b;
   }
-  let start = i / C * 2 * C + i % C;
-  y[i] = w[start] * gap[i % C] + w[start + C] * gmp[i % C];
 }

@@ -1,14 +1,17 @@
-// Sum of outer products: dw[o,k] = sum_n dy[n, FIRST + o] x[n,k].
+// Sum of outer products: dw[o,k] (+)= sum_n dy[n, FIRST + o] x[n,k], over the samples n = START .. +NB.
 // dy [N,COLUMNS], x [N,K], dw [O,K] (one block of rows of a weight with COLUMNS rows in all); K = 4 K4.
-// A lane owns J vec4s of dw, WG apart, in each of R rows: workgroup (t, r) has tile t of columns, rows r R.. .
-const N: u32 = 1;
+// A lane owns J vec4s of dw, WG apart, in each of PER rows: workgroup (t, r) has tile t of columns and rows
+// r PER .. +PER, and keeps its x in registers. ADD: adds to what earlier samples left in dw.
 const K4: u32 = 1;
 const O: u32 = 1;
 const COLUMNS: u32 = 1;
 const FIRST: u32 = 0;
-const R: u32 = 8;
+const START: u32 = 0;
+const NB: u32 = 1;
+const PER: u32 = 8;
 const J: u32 = 1;
 const WG: u32 = 64;
+const ADD: bool = false;
 
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
@@ -20,23 +23,29 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (first >= K4) {
     return;
   }
-  var sum: array<vec4f, R * J>;
-  for (var n = 0u; n < N; n++) {
-    var xs: array<vec4f, J>;
+  var xs: array<vec4f, NB * J>;
+  for (var n = 0u; n < NB; n++) {
     for (var j = 0u; j < J; j++) {
-      xs[j] = x[n * K4 + min(first + j * WG, K4 - 1)];
-    }
-    for (var r = 0u; r < R; r++) {
-      let g = vec4f(dy[n * COLUMNS + FIRST + min(group.y * R + r, O - 1)]);
-      for (var j = 0u; j < J; j++) {
-        sum[r * J + j] = fma(g, xs[j], sum[r * J + j]);
-      }
+      xs[n * J + j] = x[(START + n) * K4 + min(first + j * WG, K4 - 1)];
     }
   }
-  for (var r = 0u; r < R; r++) {
+  let end = min(group.y * PER + PER, O);
+  for (var o = group.y * PER; o < end; o++) {
+    // Written out: without it, Dawn 0.6.2 keeps the sums of the row before on Vulkan.
+    var sum = array<vec4f, J>();
+    for (var n = 0u; n < NB; n++) {
+      let g = vec4f(dy[(START + n) * COLUMNS + FIRST + o]);
+      for (var j = 0u; j < J; j++) {
+        sum[j] = fma(g, xs[n * J + j], sum[j]);
+      }
+    }
     for (var j = 0u; j < J; j++) {
-      if (group.y * R + r < O && first + j * WG < K4) {
-        dw[(group.y * R + r) * K4 + first + j * WG] = sum[r * J + j];
+      let k = first + j * WG;
+      if (k < K4) {
+        if (ADD) {
+          sum[j] += dw[o * K4 + k];
+        }
+        dw[o * K4 + k] = sum[j];
       }
     }
   }

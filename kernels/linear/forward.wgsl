@@ -3,7 +3,7 @@
 // Workgroup (r, s, z): rows o = r R .. +R, k4 = s STEPS WG .. +STEPS WG, batch n = z NB .. +NB. A lane sums
 // every WG-th vec4 of the slice in registers; lanes are added in lane order, so the result is deterministic.
 // DONE: there is one slice, so y is written with bias and ACT (0 none, 1 ReLU); else y is the partial
-// [SLICES,N,COLUMNS] that linear/finish adds up. R * NB <= WG, 4 R NB WG bytes of workgroup memory.
+// [SLICES,N,COLUMNS] that linear/finish adds up. Takes 4 R NB WG bytes of workgroup memory.
 const N: u32 = 1;
 const K4: u32 = 1;
 const O: u32 = 1;
@@ -45,20 +45,22 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     part[i * WG + lane] = dot(sum[i], vec4f(1));
   }
   workgroupBarrier();
-  let o = group.x * R + lane / NB;
-  let n = group.z * NB + lane % NB;
-  if (lane >= R * NB || o >= O || n >= N) {
-    return;
+  for (var i = lane; i < R * NB; i += WG) {
+    let o = group.x * R + i / NB;
+    let n = group.z * NB + i % NB;
+    if (o >= O || n >= N) {
+      continue;
+    }
+    var total = 0.0;
+    for (var j = 0u; j < WG; j++) {
+      total += part[i * WG + j];
+    }
+    if (DONE && BIAS) {
+      total += b[FIRST + o];
+    }
+    if (DONE && ACT == 1) {
+      total = max(total, 0.0);
+    }
+    y[(group.y * N + n) * COLUMNS + FIRST + o] = total;
   }
-  var total = 0.0;
-  for (var i = 0u; i < WG; i++) {
-    total += part[lane * WG + i];
-  }
-  if (DONE && BIAS) {
-    total += b[FIRST + o];
-  }
-  if (DONE && ACT == 1) {
-    total = max(total, 0.0);
-  }
-  y[(group.y * N + n) * COLUMNS + FIRST + o] = total;
 }

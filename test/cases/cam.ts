@@ -62,7 +62,6 @@ function camReference(v: HostArrays): HostArray[] {
 
 const SHAPES = {
   'odd channels, batch 2': [2, 3, 5, 7],
-  '8 channels': [2, 4, 3, 8],
   'many pixels': [1, 12, 17, 12],
   'one pixel': [2, 1, 1, 4],
 };

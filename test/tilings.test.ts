@@ -1,0 +1,58 @@
+import { describe, expect, test } from 'vitest';
+import { vjp } from '../engine/autograd.ts';
+import { release, type Tensor } from '../engine/tensor.ts';
+import { evaluate, tensorFrom } from '../engine/transfer.ts';
+import { cases as adam } from './cases/adam.ts';
+import { cases as linear } from './cases/linear.ts';
+import { cases as spectralNorm } from './cases/spectralNorm.ts';
+import { type OpCase, values } from './cases/types.ts';
+import { useDevice } from './device.ts';
+
+// Several ops tile their work otherwise on a processor that emulates a GPU than on a GPU. Each machine runs one
+// of the two: here both tilings run on whatever there is, and must agree.
+
+const gpu = useDevice();
+
+/** Outputs and gradients with the tiling for a processor or for a GPU. */
+async function compute(c: OpCase, inputs: Record<string, Tensor>, seeds: Tensor[], isCpu: boolean) {
+  const device = gpu.device as { isCpu: boolean };
+  const truth = device.isCpu;
+  device.isCpu = isCpu;
+  try {
+    return await evaluate(gpu.device, () => {
+      const ys = c.run(inputs);
+      const targets = c.grad.map((name) => inputs[name]);
+      const grads = targets.length > 0 ? vjp(ys, seeds, targets) : [];
+      const named = grads.map((g, i) => [`d${c.grad[i]}`, g] as const);
+      return Object.fromEntries<Tensor>([...ys.map((y, i) => [`y${i}`, y] as const), ...named]);
+    });
+  } finally {
+    device.isCpu = truth;
+  }
+}
+
+function difference(a: Float32Array, b: Float32Array): number {
+  const norm = (x: Float32Array, y: Float32Array) =>
+    Math.sqrt(x.reduce((sum, value, i) => sum + (value - y[i]) ** 2, 0));
+  return norm(a, b) / (norm(a, new Float32Array(a.length)) || 1);
+}
+
+for (const c of [...linear, ...spectralNorm, ...adam]) {
+  describe(c.op, () => {
+    test(c.name, async () => {
+      const inputs: Record<string, Tensor> = {};
+      for (const [name, { data, shape }] of Object.entries(c.inputs)) {
+        inputs[name] = tensorFrom(gpu.device, Float32Array.from(data), shape, name);
+      }
+      const seeds = c.reference(c.inputs).map(({ shape }, i) => {
+        return tensorFrom(gpu.device, Float32Array.from(values(shape, 900 + i).data), shape, `dy${i}`);
+      });
+      const onCpu = await compute(c, inputs, seeds, true);
+      const onGpu = await compute(c, inputs, seeds, false);
+      for (const name of Object.keys(onCpu)) {
+        expect(difference(onCpu[name], onGpu[name]), name).toBeLessThan(2e-6);
+      }
+      for (const tensor of [...Object.values(inputs), ...seeds]) release(gpu.device, tensor);
+    });
+  });
+}
