@@ -114,7 +114,7 @@ async function compile(device: Device, spec: KernelSpec): Promise<Pipeline> {
   const label = kernelKey(spec);
   const layout = device.gpu.createBindGroupLayout({
     label,
-    entries: bindingsOf(spec.name).map(layoutEntry),
+    entries: bindingsOf(spec).map(layoutEntry),
   });
   device.gpu.pushErrorScope('validation');
   const module = device.gpu.createShaderModule({ code, label });

@@ -10,30 +10,37 @@ export interface KernelSpec {
   readonly name: string;
   readonly entry: string;
   readonly constants: Constants;
+  /** Further files of kernels/ appended to it: where one text serves several ways to keep its operands. */
+  readonly libs?: readonly string[];
 }
 
 export type BindingKind = 'read' | 'write' | 'uniform' | 'readTexture' | 'writeTexture';
 
-/** Every specialised text has one key: name, entry and constants in the order given. */
+/** Every specialised text has one key: name, libs, entry and constants in the order given. */
 export function kernelKey(spec: KernelSpec): string {
   const list = Object.entries(spec.constants).map(([k, v]) => `${k}=${v}`);
-  return `${spec.name}:${spec.entry}(${list.join(',')})`;
+  return `${textKey(spec)}:${spec.entry}(${list.join(',')})`;
+}
+
+type TextSpec = Pick<KernelSpec, 'name' | 'libs'>;
+
+function textKey({ name, libs = [] }: TextSpec): string {
+  return [name, ...libs].join('+');
 }
 
 const texts = new Map<string, string>();
 
-/** The file's text with the `kernels/lib` files it names in a line `// needs: reduce reflect` appended. */
-function fullText(name: string): string {
-  const known = texts.get(name);
+/** The file's text with the `kernels/lib` files it names in a line `// needs: reduce reflect` and libs appended. */
+function fullText(spec: TextSpec): string {
+  const key = textKey(spec);
+  const known = texts.get(key);
   if (known !== undefined) return known;
-  const own = kernelText(name);
-  const needs =
-    own
-      .match(/^\/\/ needs: *(.+)$/m)?.[1]
-      .trim()
-      .split(/\s+/) ?? [];
-  const text = [own, ...needs.map((lib) => kernelText(`lib/${lib}`))].join('\n');
-  texts.set(name, text);
+  const own = kernelText(spec.name);
+  const line = own.match(/^\/\/ needs: *(.+)$/m)?.[1];
+  const needs = line ? line.trim().split(/\s+/) : [];
+  const added = [...needs.map((lib) => `lib/${lib}`), ...(spec.libs ?? [])];
+  const text = [own, ...added.map(kernelText)].join('\n');
+  texts.set(key, text);
   return text;
 }
 
@@ -52,7 +59,7 @@ function literal(value: number | boolean | string, type: string): string {
  * @throws KernelError when a constant is given that the text does not declare.
  */
 export function specialise(spec: KernelSpec): string {
-  let text = fullText(spec.name);
+  let text = fullText(spec);
   for (const [name, value] of Object.entries(spec.constants)) {
     const line = new RegExp(`^const ${name}: (\\w+) = [^;]*;`, 'm');
     const found = text.match(line);
@@ -69,9 +76,9 @@ const TEXTURE =
   /@group\(0\)\s*@binding\((\d+)\)\s*var \w+: texture_storage_2d_array<rgba32float, (read|write)>/g;
 
 /** The storage and uniform bindings of group 0, in order, as the text declares them. */
-export function bindingsOf(name: string): BindingKind[] {
+export function bindingsOf(spec: TextSpec): BindingKind[] {
   const kinds: BindingKind[] = [];
-  const text = fullText(name);
+  const text = fullText(spec);
   for (const [, slot, space, access] of text.matchAll(BUFFER)) {
     kinds[Number(slot)] = space === 'uniform' ? 'uniform' : access === 'read_write' ? 'write' : 'read';
   }

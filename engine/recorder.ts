@@ -92,6 +92,7 @@ export interface LaunchParts {
   readonly kernel: string;
   readonly entry?: string;
   readonly constants?: Record<string, number | boolean | string>;
+  readonly libs?: readonly string[];
   readonly label: string;
   readonly bind: readonly Tensor[];
   /** Workgroups in x, y, z. */
@@ -137,7 +138,9 @@ export function place(result: Tensor, at: Tensor): void {
 /** Appends one dispatch. Which bindings it writes is read off the kernel's text. */
 export function launch(parts: LaunchParts): void {
   const { device, launches, versions } = recorder();
-  const kinds = bindingsOf(parts.kernel);
+  const { kernel: name, entry = 'main', constants = {}, libs } = parts;
+  const kernel = { name, entry, constants, libs };
+  const kinds = bindingsOf(kernel);
   if (kinds.length !== parts.bind.length) {
     throw new KernelError(
       `${parts.label}: kernel ${parts.kernel} has ${kinds.length} bindings, got ${parts.bind.length}`,
@@ -157,7 +160,7 @@ export function launch(parts: LaunchParts): void {
     versions.set(memory, (versions.get(memory) ?? 0) + 1);
   });
   launches.push({
-    kernel: { name: parts.kernel, entry: parts.entry ?? 'main', constants: parts.constants ?? {} },
+    kernel,
     label: parts.label,
     bindings: parts.bind,
     writes,

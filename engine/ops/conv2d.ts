@@ -1,11 +1,14 @@
 import { ShapeError } from '../errors.ts';
-import { differentiable, grid1d, intermediate, launch } from '../recorder.ts';
-import { elements, expectRank, type Shape, show } from '../shape.ts';
+import { differentiable, recorder } from '../recorder.ts';
+import { expectRank, type Shape, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { activationGradient } from './activation.ts';
+import { type ConvPath, chooseConv } from './conv2d/choose.ts';
+import { gatherBackwardInput, gatherForward } from './conv2d/gather.ts';
+import { gatherBackwardWeight } from './conv2d/gatherBackward.ts';
+import { naive } from './conv2d/naive.ts';
+import { winograd } from './conv2d/winograd.ts';
 import { sumRows } from './sumRows.ts';
-
-const WG = 64;
 
 export interface ConvOptions {
   /** Step between output pixels. Default 1. */
@@ -60,17 +63,38 @@ export function convSizes(x: Shape, w: Shape, b: Shape | null, options: ConvOpti
 
 const ACTIVATIONS = ['none', 'leaky_relu', 'relu', 'tanh'] as const;
 
-function naive(entry: string, bind: Tensor[], constants: Record<string, number | boolean>): void {
-  const result = bind[3];
-  launch({
-    kernel: 'conv2d/naive',
-    entry,
-    constants: { ...constants, WG },
-    label: `conv2d.${entry}`,
-    bind,
-    grid: grid1d(elements(result.shape), WG),
-  });
+/** What follows the sum, as the kernels' constants name it: ACT counts in ACTIVATIONS. */
+export interface ConvEpilogue {
+  readonly BIAS: boolean;
+  readonly ACT: number;
+  readonly SLOPE: number;
 }
+
+/** One way to compute a convolution and the gradients of its x and w (null where `need` asks for none). */
+export interface ConvKernels {
+  forward(x: Tensor, w: Tensor, b: Tensor | null, sizes: ConvSizes, epilogue: ConvEpilogue): Tensor;
+  backward(
+    x: Tensor,
+    w: Tensor,
+    dy: Tensor,
+    sizes: ConvSizes,
+    need: readonly boolean[],
+  ): [dx: Tensor | null, dw: Tensor | null];
+}
+
+const gather: ConvKernels = {
+  forward(x, w, b, sizes, { ACT, SLOPE }) {
+    return gatherForward(x, w, sizes, { b, activation: ACT, slope: SLOPE });
+  },
+  backward(x, w, dy, sizes, need) {
+    return [
+      need[0] ? gatherBackwardInput(dy, w, x.shape, sizes) : null,
+      need[1] ? gatherBackwardWeight(x, dy, w.shape, sizes) : null,
+    ];
+  },
+};
+
+const PATHS: Record<ConvPath, ConvKernels> = { winograd, gather, naive };
 
 /**
  * Convolution of a reflection-padded, optionally upsampled picture, with bias and activation fused:
@@ -84,28 +108,13 @@ function naive(entry: string, bind: Tensor[], constants: Record<string, number |
 export function conv2d(x: Tensor, w: Tensor, b: Tensor | null, options: ConvOptions = {}): Tensor {
   const sizes = convSizes(x.shape, w.shape, b?.shape ?? null, options);
   const { activation = 'none', slope = 0.2 } = options;
-  const y = intermediate([sizes.N, sizes.OH, sizes.OW, sizes.CO], 'conv2d');
+  const kernels = PATHS[chooseConv(recorder().device, sizes)];
   const epilogue = { BIAS: b !== null, ACT: ACTIVATIONS.indexOf(activation), SLOPE: slope };
-  naive('forward', [x, w, b ?? w, y], { ...sizes, ...epilogue });
+  const y = kernels.forward(x, w, b, sizes, epilogue);
   differentiable('conv2d', [x, w, b], [y], ([dy], need) => {
     const dz = activation === 'none' ? dy! : activationGradient(activation, slope, dy!, y);
-    return [
-      need[0] ? backwardInput(dz, w, x.shape, sizes) : null,
-      need[1] ? backwardWeight(x, dz, w.shape, sizes) : null,
-      need[2] ? sumRows(dz, 'conv2d.backwardBias') : null,
-    ];
+    const [dx, dw] = kernels.backward(x, w, dz, sizes, need);
+    return [dx, dw, need[2] ? sumRows(dz, 'conv2d.backwardBias') : null];
   });
   return y;
-}
-
-function backwardInput(dy: Tensor, w: Tensor, shape: Shape, sizes: ConvSizes): Tensor {
-  const dx = intermediate(shape, 'conv2d dx');
-  naive('backwardInput', [dy, w, w, dx], { ...sizes });
-  return dx;
-}
-
-function backwardWeight(x: Tensor, dy: Tensor, shape: Shape, sizes: ConvSizes): Tensor {
-  const dw = intermediate(shape, 'conv2d dw');
-  naive('backwardWeight', [x, dy, dy, dw], { ...sizes });
-  return dw;
 }

@@ -1,0 +1,80 @@
+import type { Device } from '../../device.ts';
+import { fitsTexture, intermediate, intermediateTexture, launch } from '../../recorder.ts';
+import { integers } from '../../scalar.ts';
+import type { Tensor } from '../../tensor.ts';
+
+/** A stack of matrices whose columns are channels: the operands of the Winograd convolution's products. */
+export interface Matrices {
+  readonly tensor: Tensor;
+  readonly layers: number;
+  readonly rows: number;
+  readonly columns: number;
+}
+
+type Extent = Omit<Matrices, 'tensor'>;
+
+const folder = 'conv2d/winograd';
+const LANES = 8;
+
+/**
+ * Whether matrices live in textures and lanes share loads by shuffles (fast on lavapipe), or in buffers and
+ * workgroup memory (GPUs, and adapters without subgroups). `winograd`, `winogradTiled` force it.
+ */
+export function inTextures({ subgroupSize, variants, isCpu }: Device): boolean {
+  if (subgroupSize !== LANES) return false;
+  return variants.conv2d === 'winograd' || (variants.conv2d !== 'winogradTiled' && isCpu);
+}
+
+/** The text that lets a transform read (`from`) or write (`to`) matrices, as `load` and `store`. */
+export function accessTo(device: Device, direction: 'from' | 'to'): string {
+  return `${folder}/${direction}${inTextures(device) ? 'Texture' : 'Buffer'}`;
+}
+
+/** Whether the device can hold such matrices. */
+export function fitsMatrices(device: Device, { layers, rows, columns }: Extent): boolean {
+  if (inTextures(device)) return fitsTexture(device, { width: columns / 4, height: rows, layers });
+  return layers * rows * columns * 4 <= device.maxBinding;
+}
+
+export function makeMatrices(device: Device, extent: Extent, label: string): Matrices {
+  const { layers, rows, columns } = extent;
+  const tensor = inTextures(device)
+    ? intermediateTexture({ width: columns / 4, height: rows, layers }, label)
+    : intermediate([layers, rows, columns], label);
+  return { tensor, layers, rows, columns };
+}
+
+/** Rows per lane that waste least: fewer share each load of the other operand, more may hang over the edge. */
+function rowsPerLane(m: number, choices: readonly number[]): number {
+  const effort = (rows: number) => Math.ceil(m / (rows * LANES)) * rows * (1 + 0.5 / rows);
+  return choices.reduce((best, rows) => (effort(rows) < effort(best) ? rows : best));
+}
+
+/** How an operand is stored: a row per m (or n), or a row per k. */
+export interface Forms {
+  readonly aByK: boolean;
+  readonly bByK: boolean;
+}
+
+/** Products A B of every layer of A with a layer of B, or with one that `a.layers / b.layers` of them share. */
+export function multiply(device: Device, a: Matrices, b: Matrices, forms: Forms, label: string): Matrices {
+  const [m, k] = forms.aByK ? [a.columns, a.rows] : [a.rows, a.columns];
+  const n = forms.bByK ? b.columns : b.rows;
+  const c = makeMatrices(device, { layers: a.layers, rows: m, columns: n }, label);
+  const constants = { A_BY_K: forms.aByK, B_BY_K: forms.bByK };
+  const bind = [integers([m, n, k, a.layers / b.layers]), a.tensor, b.tensor, c.tensor];
+  if (inTextures(device)) {
+    const rows = rowsPerLane(m, forms.aByK ? [8, 4] : [8, 4, 2]);
+    launch({
+      kernel: `${folder}/product`,
+      constants: { ...constants, ROWS: rows },
+      label,
+      bind,
+      grid: [Math.ceil(m / (rows * LANES)), Math.ceil(n / 32), a.layers],
+    });
+  } else {
+    const grid = [Math.ceil(m / 64), Math.ceil(n / 64), a.layers] as const;
+    launch({ kernel: `${folder}/productTiled`, constants, label, bind, grid });
+  }
+  return c;
+}
