@@ -1,11 +1,23 @@
 import { DeviceError, KernelError } from './errors.ts';
-import { type BindingKind, bindingsOf, type KernelSpec, kernelKey, numbered, specialise } from './kernel.ts';
+import {
+  type BindingKind,
+  bindingsOf,
+  fullText,
+  type KernelSpec,
+  kernelKey,
+  numbered,
+  specialise,
+} from './kernel.ts';
 import { type MemoryReport, Pool } from './memory.ts';
+import { type SharedText, sharedConstants, shareText } from './shared.ts';
+import { type Pending, untilDone } from './waiting.ts';
 
 /** A compiled kernel and the layout its bind groups follow. */
 export interface Pipeline {
   readonly pipeline: GPUComputePipeline;
   readonly layout: GPUBindGroupLayout;
+  /** Numbers each launch passes in a uniform block; empty where they are in the text. */
+  readonly fields: SharedText['fields'];
 }
 
 /** What is chosen per op where several kernels compute the same thing: `{ conv2d: 'naive' }`. */
@@ -20,12 +32,16 @@ export interface Device {
   readonly subgroupSize: number;
   /** A processor that emulates a GPU (lavapipe, SwiftShader): other kernels win there. */
   readonly isCpu: boolean;
+  /** Kernels read their sizes from a uniform block, so that each compiles once for all layers. */
+  sharedKernels: boolean;
   readonly pool: Pool;
   /** Largest bytes one binding may cover; tests lower it to exercise the splitting of big layers. */
   maxBinding: number;
   /** Forced kernel variants, by op (tests and the benchmark's naive twins). */
   variants: Variants;
   readonly pipelines: Map<string, Promise<Pipeline>>;
+  /** Work submitted since the host last waited for the GPU. */
+  readonly pending: Pending;
   /** First error the GPU reported outside an error scope, or the loss of the device. */
   failure: Error | null;
 }
@@ -67,16 +83,21 @@ export async function openOn(adapter: GPUAdapter, options: OpenOptions = {}): Pr
   const info = adapter.info;
   const name = info.description || [info.vendor, info.architecture].filter(Boolean).join(' ');
   const size = info.subgroupMinSize === info.subgroupMaxSize ? info.subgroupMaxSize : 0;
+  const isCpu = /llvmpipe|lavapipe|swiftshader/i.test(
+    `${info.description} ${info.device} ${info.architecture}`,
+  );
   const device: Device = {
     gpu,
     info,
     name,
-    isCpu: /llvmpipe|lavapipe|swiftshader/i.test(`${info.description} ${info.device} ${info.architecture}`),
+    isCpu,
+    sharedKernels: isCpu,
     subgroupSize: gpu.features.has('subgroups') ? (size ?? 0) : 0,
     pool: new Pool(gpu),
     maxBinding: gpu.limits.maxStorageBufferBindingSize,
     variants: {},
     pipelines: new Map(),
+    pending: { since: 0, costs: [] },
     failure: null,
   };
   gpu.addEventListener('uncapturederror', (event) => {
@@ -110,12 +131,14 @@ function layoutEntry(kind: BindingKind, binding: number): GPUBindGroupLayoutEntr
 }
 
 async function compile(device: Device, spec: KernelSpec): Promise<Pipeline> {
-  const code = specialise(spec);
+  const kinds = bindingsOf(spec);
+  const text = specialise(spec);
+  const { code, fields } = device.sharedKernels
+    ? shareText(text, spec.constants, kinds.length)
+    : { code: text, fields: [] };
+  if (fields.length > 0) kinds.push('uniform');
   const label = kernelKey(spec);
-  const layout = device.gpu.createBindGroupLayout({
-    label,
-    entries: bindingsOf(spec).map(layoutEntry),
-  });
+  const layout = device.gpu.createBindGroupLayout({ label, entries: kinds.map(layoutEntry) });
   device.gpu.pushErrorScope('validation');
   const module = device.gpu.createShaderModule({ code, label });
   const pending = device.gpu.createComputePipelineAsync({
@@ -128,7 +151,7 @@ async function compile(device: Device, spec: KernelSpec): Promise<Pipeline> {
     const text = error?.message ?? (reason instanceof Error ? reason.message : String(reason));
     throw new KernelError(`${label} does not compile: ${text}\n${numbered(code)}`);
   });
-  return { pipeline, layout };
+  return { pipeline, layout, fields };
 }
 
 /**
@@ -136,7 +159,9 @@ async function compile(device: Device, spec: KernelSpec): Promise<Pipeline> {
  * @throws KernelError with the numbered source when the WGSL is refused.
  */
 export function pipelineFor(device: Device, spec: KernelSpec): Promise<Pipeline> {
-  const key = kernelKey(spec);
+  const key = device.sharedKernels
+    ? kernelKey({ ...spec, constants: sharedConstants(fullText(spec), spec.constants) })
+    : kernelKey(spec);
   let pending = device.pipelines.get(key);
   if (!pending) {
     pending = compile(device, spec);
@@ -147,7 +172,7 @@ export function pipelineFor(device: Device, spec: KernelSpec): Promise<Pipeline>
 
 /** Waits until the GPU has finished what was submitted. */
 export async function finish(device: Device): Promise<void> {
-  await device.gpu.queue.onSubmittedWorkDone();
+  await untilDone(device.pending, () => device.gpu.queue.onSubmittedWorkDone());
   checkDevice(device);
 }
 

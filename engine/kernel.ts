@@ -31,7 +31,7 @@ function textKey({ name, libs = [] }: TextSpec): string {
 const texts = new Map<string, string>();
 
 /** The file's text with the `kernels/lib` files it names in a line `// needs: reduce reflect` and libs appended. */
-function fullText(spec: TextSpec): string {
+export function fullText(spec: TextSpec): string {
   const key = textKey(spec);
   const known = texts.get(key);
   if (known !== undefined) return known;

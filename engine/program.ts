@@ -4,7 +4,9 @@ import { kernelKey } from './kernel.ts';
 import { type MemoryPlan, planMemory, pruneLaunches } from './plan.ts';
 import { type Launch, withRecorder } from './recorder.ts';
 import { show } from './shape.ts';
+import { encodeSizes } from './shared.ts';
 import { bytesOf, rootOf, type Storage, type Tensor } from './tensor.ts';
+import { type Cost, submitted } from './waiting.ts';
 
 /** A launch with everything a replay needs; running it allocates nothing. */
 interface Step {
@@ -22,6 +24,9 @@ export interface Program<Out extends Record<string, Tensor>> {
   readonly outputs: Out;
   /** What the intermediates live in, slot by slot of the plan. */
   readonly memory: Memory;
+  /** Uniform blocks of the launches. */
+  readonly sizeBuffer: GPUBuffer | null;
+  readonly cost: Cost;
 }
 
 /** Launches per submit: long enough to amortise it, short enough for a driver's watchdog. */
@@ -43,18 +48,60 @@ function storageOf(tensor: Tensor, plan: MemoryPlan, memory: Memory): Storage {
   return { buffer: slotOf(root, plan, memory) as GPUBuffer, offset: 0, bytes: bytesOf(root) };
 }
 
-function bind(device: Device, item: Launch, layout: GPUBindGroupLayout, plan: MemoryPlan, memory: Memory) {
+/** Where a launch's uniform block lies; null where its numbers are in the kernel's text. */
+type Sizes = GPUBufferBinding | null;
+
+/** One uniform buffer for the blocks of all launches, equal ones shared; null where no launch has one. */
+function writeSizes(
+  device: Device,
+  launches: readonly Launch[],
+  pipelines: ReadonlyMap<string, Pipeline>,
+): { buffer: GPUBuffer | null; sizes: Sizes[] } {
+  const stride = device.gpu.limits.minUniformBufferOffsetAlignment;
+  const blocks: Uint8Array<ArrayBuffer>[] = [];
+  const known = new Map<string, number>();
+  const places = launches.map(({ kernel }) => {
+    const { fields } = pipelines.get(kernelKey(kernel))!;
+    if (fields.length === 0) return null;
+    const block = encodeSizes(fields, kernel.constants);
+    const key = block.join(',');
+    if (!known.has(key)) known.set(key, blocks.push(block) - 1);
+    return { at: known.get(key)!, size: block.length };
+  });
+  if (blocks.length === 0) return { buffer: null, sizes: places.map(() => null) };
+  const each = Math.ceil(Math.max(...blocks.map((b) => b.length)) / stride) * stride;
+  const all = new Uint8Array(each * blocks.length);
+  blocks.forEach((block, i) => {
+    all.set(block, i * each);
+  });
+  const usage = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
+  const buffer = device.gpu.createBuffer({ size: all.length, usage, label: 'launch sizes' });
+  device.gpu.queue.writeBuffer(buffer, 0, all);
+  return { buffer, sizes: places.map((p) => p && { buffer, offset: p.at * each, size: p.size }) };
+}
+
+function bind(
+  device: Device,
+  item: Launch,
+  layout: GPUBindGroupLayout,
+  plan: MemoryPlan,
+  memory: Memory,
+  sizes: Sizes,
+) {
+  const block = sizes ? [{ binding: item.bindings.length, resource: sizes }] : [];
   return device.gpu.createBindGroup({
     label: item.label,
     layout,
-    entries: item.bindings.map((tensor, binding) => {
-      if (tensor.texture) {
-        const texture = slotOf(tensor, plan, memory) as GPUTexture;
-        return { binding, resource: texture.createView({ dimension: '2d-array' }) };
-      }
-      const { buffer, offset, bytes } = storageOf(tensor, plan, memory);
-      return { binding, resource: { buffer, offset, size: Math.ceil(bytes / 16) * 16 } };
-    }),
+    entries: item.bindings
+      .map((tensor, binding): GPUBindGroupEntry => {
+        if (tensor.texture) {
+          const texture = slotOf(tensor, plan, memory) as GPUTexture;
+          return { binding, resource: texture.createView({ dimension: '2d-array' }) };
+        }
+        const { buffer, offset, bytes } = storageOf(tensor, plan, memory);
+        return { binding, resource: { buffer, offset, size: Math.ceil(bytes / 16) * 16 } };
+      })
+      .concat(block),
   });
 }
 
@@ -106,9 +153,10 @@ export async function record<Out extends Record<string, Tensor>>(
   device.gpu.pushErrorScope('validation');
   const memory = allocateSlots(device, plan);
   const made = new Map<number, Tensor>();
-  const steps = launches.map((item) => {
+  const { buffer: sizeBuffer, sizes } = writeSizes(device, launches, pipelines);
+  const steps = launches.map((item, i) => {
     const { pipeline, layout } = pipelines.get(kernelKey(item.kernel))!;
-    return { launch: item, pipeline, bindGroup: bind(device, item, layout, plan, memory) };
+    return { launch: item, pipeline, bindGroup: bind(device, item, layout, plan, memory, sizes[i]) };
   });
   const invalid = await device.gpu.popErrorScope();
   const memoryError = await device.gpu.popErrorScope();
@@ -121,7 +169,7 @@ export async function record<Out extends Record<string, Tensor>>(
     made.set(tensor.id, { ...tensor, storage: storageOf(tensor, plan, memory) });
   }
   const bound = Object.fromEntries(Object.entries(outputs).map(([k, t]) => [k, made.get(t.id)!]));
-  return { device, steps, plan, outputs: bound as Out, memory };
+  return { device, steps, plan, outputs: bound as Out, memory, sizeBuffer, cost: { ms: 0, waits: 0 } };
 }
 
 function outOfMemory(bytes: number): string {
@@ -148,6 +196,7 @@ async function compileAll(
 export function run(program: Program<Record<string, Tensor>>): void {
   const { device, steps } = program;
   checkDevice(device);
+  submitted(device.pending, program.cost);
   for (let from = 0; from < steps.length; from += LAUNCHES_PER_SUBMIT) {
     const encoder = device.gpu.createCommandEncoder();
     const pass = encoder.beginComputePass();
@@ -164,6 +213,7 @@ export function run(program: Program<Record<string, Tensor>>): void {
 /** Returns the program's memory to the pool; its outputs are gone. */
 export function dispose(program: Program<Record<string, Tensor>>): void {
   for (const slot of program.memory) program.device.pool.release(slot);
+  program.sizeBuffer?.destroy();
 }
 
 /** The program as a table: one line a launch (label, kernel, shapes, grid). */

@@ -3,6 +3,7 @@ import { AdawnError, DeviceError } from './errors.ts';
 import { dispose, record, run } from './program.ts';
 import { elements, type Shape, show } from './shape.ts';
 import { allocate, rootOf, type Tensor } from './tensor.ts';
+import { untilDone } from './waiting.ts';
 
 /** Bytes moved by one staging buffer. */
 const CHUNK = 64 * 2 ** 20;
@@ -47,7 +48,7 @@ async function readChunk(device: Device, buffer: GPUBuffer, offset: number, into
   encoder.copyBufferToBuffer(buffer, offset, staging, 0, into.byteLength);
   device.gpu.queue.submit([encoder.finish()]);
   try {
-    await staging.mapAsync(GPUMapMode.READ);
+    await untilDone(device.pending, () => staging.mapAsync(GPUMapMode.READ));
   } catch (cause) {
     checkDevice(device);
     throw new DeviceError('reading back from the GPU failed', { cause });

@@ -1,0 +1,27 @@
+import { describe, expect, test } from 'vitest';
+import { useDevice } from '../device.ts';
+import { goldenFiles, haveShared } from './golden.ts';
+import { networkErrors } from './networks.ts';
+
+const gpu = useDevice();
+
+/** max |difference| / max |value| of any tensor against float64. */
+const LIMIT = 1e-4;
+/** Times PyTorch float32's own largest error in that network. */
+const TIMES_TORCH = 10;
+
+describe('whole networks against PyTorch in float64', () => {
+  test.skipIf(haveShared)('../shared/golden is absent: our own small recordings only', () => {});
+  for (const { set, path, name } of goldenFiles('nets', '.f64.safetensors')) {
+    test(`${set}: ${name}`, async () => {
+      const errors = await networkErrors(gpu.device, path);
+      const torch = Math.max(...errors.map((e) => e.torch ?? 0));
+      const worst = errors.reduce((a, b) => (b.ours > a.ours ? b : a));
+      console.log(`${name}: worst ${worst.name} ${worst.ours.toExponential(1)}, PyTorch ${torch.toExponential(1)}`);
+      for (const { name: tensor, ours } of errors) {
+        expect(ours, tensor).toBeLessThan(LIMIT);
+        expect(ours, `${tensor} against ${TIMES_TORCH} times PyTorch's float32`).toBeLessThan(TIMES_TORCH * torch);
+      }
+    });
+  }
+});
