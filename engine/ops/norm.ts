@@ -57,18 +57,12 @@ function sizesOf(x: Shape): Sizes {
   const ROWS = H * W;
   const groups = Math.ceil(C / 4);
   const fewLanes = variantOf('norm', recorder().device.isCpu ? 'fused' : 'wide') === 'fused';
-  // A processor wants long runs, and no third launch; a GPU wants tens of thousands of invocations.
+  // A processor wants long runs and no third launch; a GPU wants tens of thousands of invocations.
   const most = fewLanes ? MOST_PARTS : 32768 / (groups * N);
-  const least = fewLanes ? 32 : 8;
-  const per = Math.max(least, Math.ceil(ROWS / Math.min(256, Math.max(1, most))));
-  return {
-    N,
-    ROWS,
-    C,
-    groups,
-    reduce: divide(ROWS, per, fewLanes ? 16 : 64),
-    apply: divide(ROWS, fewLanes ? 32 : 4, fewLanes ? 16 : 64),
-  };
+  const per = Math.max(fewLanes ? 32 : 8, Math.ceil(ROWS / Math.min(256, Math.max(1, most))));
+  const run = fewLanes ? Math.min(64, Math.max(4, Math.ceil((N * ROWS * groups) / 512))) : 4;
+  const wg = fewLanes ? 32 : 64;
+  return { N, ROWS, C, groups, reduce: divide(ROWS, per, wg), apply: divide(ROWS, run, wg) };
 }
 
 function passOver(s: Sizes, kernel: string, division: Division, flags: object, bind: Tensor[]): void {
