@@ -83,7 +83,7 @@ interface Parts {
   readonly parts: number;
 }
 
-/** Joins runs of FAN parts until the kernel that follows can join the rest. `bind` puts the result in place. */
+/** Joins runs of FAN parts until the next kernel can join the rest. `bind` lists that launch's tensors. */
 function joinParts(s: Sizes, kernel: string, from: Parts, bind: (p: Tensor, y: Tensor) => Tensor[]): Parts {
   if (from.parts <= MOST_PARTS) return from;
   const parts = Math.ceil(from.parts / FAN);
@@ -214,7 +214,7 @@ function affine(x: Tensor, gamma: Tensor, beta: Tensor): Tensor {
   return y;
 }
 
-/** The unfused chain: mean, variance, normalise (twice), mix, affine, ReLU, residual, each a pass of its own. */
+/** The unfused chain: mean, variance, normalise (twice), mix, affine, ReLU, residual, each its own pass. */
 function naiveNorm(call: NormCall): Tensor {
   const { x, rho, gamma, beta } = call;
   let y: Tensor;
@@ -255,8 +255,8 @@ export function instanceNorm(x: Tensor, options: NormOptions = {}): Tensor {
 }
 
 /**
- * Instance-layer normalisation (U-GAT-IT): gamma (rho xIN + (1 - rho) xLN) + beta with xIN normalised over each
- * plane, xLN over each picture; unbiased variances, eps 1e-5. Then the activation, then the residual.
+ * Instance-layer normalisation (U-GAT-IT): gamma (rho xIN + (1 - rho) xLN) + beta with xIN normalised over
+ * each plane, xLN over each picture; unbiased variances, eps 1e-5. Then the activation, then the residual.
  * @param x [N,H,W,C]
  * @param rho [C], as gamma and beta
  * @returns [N,H,W,C]

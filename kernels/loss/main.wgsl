@@ -3,8 +3,8 @@
 //   KIND 1  MSE:  (a - TARGET)^2,                            da = dy 2 (a - TARGET) / COUNT
 //   KIND 2  BCE with logits: max(a, 0) - a TARGET + log(1 + exp(-|a|)),
 //           da = dy ((1 - TARGET) sigmoid(a) - TARGET sigmoid(-a)) / COUNT  (no 1 - 1 for sure logits)
-// forward: workgroup g owns the vec4s g PER .. of a and writes their sum to y[g], divided by COUNT where it is
-// the only one. finish: one workgroup adds PARTS such sums and divides. Every sum has a fixed order.
+// forward: workgroup g owns the vec4s g PER .. of a and writes their sum to y[g], divided by COUNT where
+// it is the only one. finish: one workgroup adds PARTS such sums and divides. Every sum has a fixed order.
 // backward: one invocation per vec4 of da; SIGN -1 gives L1's db. KIND 1 and 2 do not read b.
 // TARGET is in [0, 1] for KIND 2. Buffers are padded to 16 bytes.
 // needs: flat total
@@ -23,7 +23,7 @@ const N4: u32 = (COUNT + 3) / 4;
 @group(0) @binding(2) var<storage, read> dy: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
 
-// log(1 + e) for e in [0, 1], to rounding: 2 atanh(e / (2 + e)) as a series. WGSL's log has an absolute error.
+// log(1 + e) for e in [0, 1], to rounding: 2 atanh(e / (2 + e)) as a series (WGSL's log errs absolutely).
 fn log1p(e: vec4f) -> vec4f {
   let z = e / (2 + e);
   let s = z * z;
