@@ -8,16 +8,16 @@ import { cases as spectralNorm } from './cases/spectralNorm.ts';
 import { type OpCase, values } from './cases/types.ts';
 import { useDevice } from './device.ts';
 
-// Several ops tile their work otherwise on a processor that emulates a GPU than on a GPU. Each machine runs one
-// of the two: here both tilings run on whatever there is, and must agree.
+// Several ops tile their work otherwise on a processor that emulates a GPU than on a GPU. Each machine runs
+// one of the two: here both tilings run on whatever there is, and must agree.
 
 const gpu = useDevice();
 
 /** Outputs and gradients with the tiling for a processor or for a GPU. */
 async function compute(c: OpCase, inputs: Record<string, Tensor>, seeds: Tensor[], isCpu: boolean) {
-  const device = gpu.device as { isCpu: boolean };
-  const truth = device.isCpu;
-  device.isCpu = isCpu;
+  const device = gpu.device as { isCpu: boolean; sharedKernels: boolean };
+  const { isCpu: truth, sharedKernels } = device;
+  Object.assign(device, { isCpu, sharedKernels: isCpu });
   try {
     return await evaluate(gpu.device, () => {
       const ys = c.run(inputs);
@@ -27,7 +27,7 @@ async function compute(c: OpCase, inputs: Record<string, Tensor>, seeds: Tensor[
       return Object.fromEntries<Tensor>([...ys.map((y, i) => [`y${i}`, y] as const), ...named]);
     });
   } finally {
-    device.isCpu = truth;
+    Object.assign(device, { isCpu: truth, sharedKernels });
   }
 }
 

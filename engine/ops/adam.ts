@@ -27,7 +27,7 @@ export interface AdamStep extends AdamOptions {
 /** Length of the vector `adamHyper` gives. */
 export const ADAM_HYPER = 4;
 
-/** What changes from step to step, computed in float64: [lr / (1 − β₁ᵗ), √(1 − β₂ᵗ), 0, 0]. `step` is t ≥ 1. */
+/** What changes from step to step, in float64 first: [lr / (1 − β₁ᵗ), √(1 − β₂ᵗ), 0, 0]; `step` is t ≥ 1. */
 export function adamHyper(step: number, lr: number, options: AdamOptions = {}): Float32Array {
   if (!Number.isInteger(step) || step < 1) throw new AdawnError(`adam: steps count from 1, got ${step}`);
   const { beta1 = 0.5, beta2 = 0.999 } = options;

@@ -20,8 +20,8 @@ export function splitRows(outFeatures: number, inFeatures: number, maxBinding: n
   let most = Math.min(outFeatures, Math.floor(maxBinding / (4 * inFeatures)));
   if (most < 1) {
     throw new ShapeError(
-      `linear: one row of ${inFeatures} weights needs ${Math.ceil(inFeatures / 2 ** 18)} MiB in one binding, ` +
-        `this adapter allows ${Math.floor(maxBinding / 2 ** 20)} MiB: use --light or a smaller --size`,
+      `linear: one row of ${inFeatures} weights needs ${Math.ceil(inFeatures / 2 ** 18)} MiB ` +
+        `in one binding, this adapter allows ${Math.floor(maxBinding / 2 ** 20)} MiB: use --light or a smaller --size`,
     );
   }
   // Whole tiles of the kernels, where a block has that many rows.
@@ -184,7 +184,8 @@ function blocksOf(x: Shape, w: readonly Tensor[], b: Tensor | null): { blocks: B
     expectRank('linear', 'w', block.shape, 2);
     if (block.shape[1] !== x[1]) {
       throw new ShapeError(
-        `linear: weight expects ${block.shape[1]} features, x has ${x[1]} (x ${show(x)}, w ${show(block.shape)})`,
+        `linear: weight expects ${block.shape[1]} features, x has ${x[1]} ` +
+          `(x ${show(x)}, w ${show(block.shape)})`,
       );
     }
     const first = columns;

@@ -161,7 +161,8 @@ function sizesOf(w: Tensor, u: Tensor, v: Tensor): Sizes {
   const M = elements(w.shape) / O;
   if (elements(u.shape) !== O || elements(v.shape) !== M) {
     throw new ShapeError(
-      `spectralNorm: w ${show(w.shape)} needs u [${O}] and v [${M}], found ${show(u.shape)} and ${show(v.shape)}`,
+      `spectralNorm: w ${show(w.shape)} needs u [${O}] and v [${M}], ` +
+        `found ${show(u.shape)} and ${show(v.shape)}`,
     );
   }
   return { O, M };

@@ -4,6 +4,7 @@
 // hyper = [lr / (1 - B1^t), sqrt(1 - B2^t)] changes every step. C1 and C2 are 1 - B1 and 1 - B2, rounded
 // once (1 - 0.999 in float32 is off by 5e-5). A lane owns PER vec4s, WG apart. N4: vec4s.
 // needs: flat
+// static: B1 B2 C1 C2 EPS DECAY
 const N4: u32 = 1;
 const PER: u32 = 1;
 const WG: u32 = 64;

@@ -27,12 +27,14 @@ fn main(
   }
   let first = i / C4 % SLICES * PER;
   let end = min(first + PER, HW);
-  let start = i / (C4 * SLICES) * HW * C4 + i % C4;
+  let step = C4;
+  var at_x = i / (C4 * SLICES) * HW * C4 + i % C4 + first * step;
   var sum = vec4f(0);
-  var best = x[start + first * C4];
+  var best = x[at_x];
   var pixel = vec4u(first);
   for (var p = first; p < end; p++) {
-    let value = x[start + p * C4];
+    let value = x[at_x];
+    at_x += step;
     sum += value;
     let more = value > best;
     best = select(best, value, more);

@@ -40,7 +40,10 @@ fn main(
   let best = pixel[n * C4 + c];
   let first = i / C4 % TILES * PER;
   let end = min(first + PER, HW);
+  let step = C4;
+  var to = (n * HW + first) * step + c;
   for (var p = first; p < end; p++) {
-    dx[(n * HW + p) * C4 + c] = spread + select(vec4f(0), peak, best == vec4u(p));
+    dx[to] = spread + select(vec4f(0), peak, best == vec4u(p));
+    to += step;
   }
 }

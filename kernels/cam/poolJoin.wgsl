@@ -1,4 +1,5 @@
-// Joins the slices of cam/pool in their order: gap = SCALE * sum of totals, gmp = the largest, first where equal.
+// Joins the slices of cam/pool in their order: gap = SCALE * sum of totals, gmp = the largest top, the first
+// one where several are equal.
 // total, top, at [N,SLICES,C] -> gap, gmp, pixel [N,C]; C = 4 C4, SCALE = 1 / HW. A lane owns one vec4.
 // needs: flat
 const N: u32 = 1;

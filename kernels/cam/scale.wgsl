@@ -1,4 +1,5 @@
-// Attention as two weighted copies: y[r,c] = x[r,c] wGap[c], y[r,C+c] = x[r,c] wGmp[c]; x [R,C], y [R,2C]. Any C.
+// Attention as two weighted copies: y[r,c] = x[r,c] wGap[c], y[r,C+c] = x[r,c] wGmp[c]. Any C.
+// x [R,C], y [R,2C].
 // backwardInput: dx[r,c] = dy[r,c] wGap[c] + dy[r,C+c] wGmp[c].
 // backwardWeight: part[s,h,c] = sum of dy[r, hC + c] x[r,c] over the rows s PER .. +PER; part [SLICES,2,C].
 // One invocation per element of x, dx or part.

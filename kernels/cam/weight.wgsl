@@ -24,7 +24,10 @@ fn main(
   let a = gap[c];
   let b = gmp[c];
   let end = min(first + PER, O);
+  let step = C;
+  var left = first * 2 * step + c;
   for (var o = first; o < end; o++) {
-    y[o * C + c] = w[o * 2 * C + c] * a + w[o * 2 * C + C + c] * b;
+    y[o * step + c] = w[left] * a + w[left + step] * b;
+    left += 2 * step;
   }
 }

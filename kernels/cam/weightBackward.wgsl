@@ -1,6 +1,6 @@
-// Gradients of y[o,c] = W[o,c] gap[c] + W[o,C+c] gmp[c]: dW[o,c] = dy[o,c] gap[c], dW[o,C+c] = dy[o,c] gmp[c],
-// part[s,0,c] = sum of dy[o,c] W[o,c], part[s,1,c] = sum of dy[o,c] W[o,C+c] over the rows s PER .. +PER. Any C.
-// dy [O,C], W and dW [O,2C], part [SLICES,2,C]. An invocation owns column c of one slice of rows.
+// Gradients of y[o,c] = W[o,c] gap[c] + W[o,C+c] gmp[c]: dW[o,c] = dy[o,c] gap[c], dW[o,C+c] = dy[o,c] gmp[c];
+// part[s,0,c] = sum of dy[o,c] W[o,c] and part[s,1,c] = sum of dy[o,c] W[o,C+c] over the rows s PER .. +PER.
+// Any C. dy [O,C], W and dW [O,2C], part [SLICES,2,C]. An invocation owns column c of one slice of rows.
 // needs: flat
 const O: u32 = 1;
 const C: u32 = 1;
@@ -32,13 +32,15 @@ fn main(
   let b = gmp[c];
   var da = 0.0;
   var db = 0.0;
+  let step = C;
+  var left = first * 2 * step + c;
   for (var o = first; o < end; o++) {
-    let g = dy[o * C + c];
-    let at = o * 2 * C + c;
-    da += g * w[at];
-    db += g * w[at + C];
-    dw[at] = g * a;
-    dw[at + C] = g * b;
+    let g = dy[o * step + c];
+    da += g * w[left];
+    db += g * w[left + step];
+    dw[left] = g * a;
+    dw[left + step] = g * b;
+    left += 2 * step;
   }
   part[i / C * 2 * C + c] = da;
   part[i / C * 2 * C + C + c] = db;

@@ -24,15 +24,24 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (first >= K4) {
     return;
   }
+  var at_dy: array<u32, NB>;
+  for (var n = 0u; n < NB; n++) {
+    at_dy[n] = min(group.z * NB + n, N - 1) * COLUMNS + FIRST;
+  }
+  var at_w: array<u32, J>;
+  for (var j = 0u; j < J; j++) {
+    at_w[j] = min(first + j * WG, K4 - 1);
+  }
   var sum: array<vec4f, J * NB>;
+  let step = K4;
   let end = min(group.y * PER + PER, O);
   for (var o = group.y * PER; o < end; o++) {
     var g: array<f32, NB>;
     for (var n = 0u; n < NB; n++) {
-      g[n] = dy[min(group.z * NB + n, N - 1) * COLUMNS + FIRST + o];
+      g[n] = dy[at_dy[n] + o];
     }
     for (var j = 0u; j < J; j++) {
-      let row = w[o * K4 + min(first + j * WG, K4 - 1)];
+      let row = w[at_w[j] + o * step];
       for (var n = 0u; n < NB; n++) {
         sum[j * NB + n] = fma(vec4f(g[n]), row, sum[j * NB + n]);
       }

@@ -1,5 +1,6 @@
 // Spectral norm in small steps as written first; any size, one invocation per element of the result.
-// w [O,M]. columns: y[m] = sum_o w[o,m] b[o]. rows: y[o] = sum_m w[o,m] b[m]. rowDots: y[o] = sum_m a[o,m] b[o,m].
+// a [O,M]. columns: y[m] = sum_o a[o,m] b[o]. rows: y[o] = sum_m a[o,m] b[m].
+// rowDots: y[o] = sum_m a[o,m] b[o,m].
 // norm: y[0] = max(|a|, EPS). product: y[0] = a . b. sum: y[0] = sum of a (all over M elements).
 // divide: y = a / b[0]. outer: y[o,m] = a[0] b[o] c[m]. subtract: y = (a - b) / c[0] (over M elements).
 // needs: flat
