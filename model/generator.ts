@@ -1,5 +1,4 @@
 import { AdawnError } from '../engine/errors.ts';
-import { add } from '../engine/ops/add.ts';
 import { camPool, camWeight, heatMap } from '../engine/ops/cam.ts';
 import { concat } from '../engine/ops/concat.ts';
 import { conv2d } from '../engine/ops/conv2d.ts';
@@ -101,7 +100,7 @@ function encode(p: Lookup, nRes: number, picture: Tensor): Tensor {
   x = instanceNorm(conv(p, 'DownBlock.9', x, { pad: 1, stride: 2 }), { activation });
   for (let i = 0; i < nRes; i++) {
     const h = instanceNorm(conv(p, `${encoderBlock(i)}.1`, x, { pad: 1 }), { activation });
-    x = add(x, instanceNorm(conv(p, `${encoderBlock(i)}.5`, h, { pad: 1 })));
+    x = instanceNorm(conv(p, `${encoderBlock(i)}.5`, h, { pad: 1 }), { residual: x });
   }
   return x;
 }
@@ -143,7 +142,7 @@ function decode(p: Lookup, nRes: number, y: Tensor, gamma: Tensor, beta: Tensor)
     const block = `UpBlock1_${i}`;
     const rho = (j: number) => one(p, `${block}.norm${j}.rho`);
     const h = adailn(conv(p, `${block}.conv1`, x, { pad: 1 }), rho(1), gamma, beta, { activation });
-    x = add(x, adailn(conv(p, `${block}.conv2`, h, { pad: 1 }), rho(2), gamma, beta));
+    x = adailn(conv(p, `${block}.conv2`, h, { pad: 1 }), rho(2), gamma, beta, { residual: x });
   }
   for (const slot of [2, 7]) {
     const norm = (part: string) => one(p, `UpBlock2.${slot + 1}.${part}`);

@@ -1,5 +1,6 @@
 import type { Device } from '../engine/device.ts';
 import { AdawnError } from '../engine/errors.ts';
+import { concat, split } from '../engine/ops/concat.ts';
 import { bceWithLogitsToConstant, l1Loss, mseToConstant } from '../engine/ops/loss.ts';
 import { weightedSum } from '../engine/ops/weightedSum.ts';
 import type { Tensor } from '../engine/tensor.ts';
@@ -206,22 +207,36 @@ function generatorStep(model: Ugatit, a: Tensor, b: Tensor, pictures: Pictures, 
 
 /**
  * Records the authors' training iteration: the D step, then the G step. Numerically theirs, with less work:
- * G does not change between the steps, so both use one translation of each picture; the D step never enters
+ * G does not change between the steps, so both use one translation of each picture, and each generator takes
+ * its translation and its identity picture as one batch; the D step never enters
  * G (`gradients` walks toward D's parameters only), and the G step computes no gradients of D's weights.
  * @param hyper Adam's numbers of this iteration (`adamHyper`), the same for both optimisers
  */
 export function trainingStep(model: Ugatit, a: Tensor, b: Tensor, hyper: Tensor): StepResult {
-  const fakeB = translate(model, 'genA2B', a);
-  const fakeA = translate(model, 'genB2A', b);
+  const [fakeB, sameB] = translatePair(model, 'genA2B', a, b);
+  const [fakeA, sameA] = translatePair(model, 'genB2A', b, a);
   const d = discriminatorStep(model, { A: a, B: b }, { A: fakeA.image, B: fakeB.image }, hyper);
   const pictures: Pictures = {
     fake_A2B: fakeB,
     fake_B2A: fakeA,
     fake_A2B2A: translate(model, 'genB2A', fakeB.image),
     fake_B2A2B: translate(model, 'genA2B', fakeA.image),
-    fake_A2A: translate(model, 'genB2A', a),
-    fake_B2B: translate(model, 'genA2B', b),
+    fake_A2A: sameA,
+    fake_B2B: sameB,
   };
   const g = generatorStep(model, a, b, pictures, hyper);
   return { losses: { ...d, ...g }, translations: pictures };
+}
+
+/** Two batches through one generator at once: its layers treat every picture by itself, so nothing changes. */
+function translatePair(model: Ugatit, name: Generator, x: Tensor, y: Tensor): [Translation, Translation] {
+  const both = translate(model, name, concat([x, y], 0));
+  const halves = [x.shape[0], y.shape[0]];
+  const image = split(both.image, 0, halves);
+  const camLogit = split(both.camLogit, 0, halves);
+  const heatmap = split(both.heatmap, 0, halves);
+  return [0, 1].map((i) => ({ image: image[i], camLogit: camLogit[i], heatmap: heatmap[i] })) as [
+    Translation,
+    Translation,
+  ];
 }

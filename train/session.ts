@@ -1,10 +1,10 @@
-import { finish } from '../engine/device.ts';
+import { type Device, finish } from '../engine/device.ts';
 import { adamHyper } from '../engine/ops/adam.ts';
 import { dispose, type Program, record, run } from '../engine/program.ts';
 import { place } from '../engine/recorder.ts';
 import { allocate, type FlatBuffer, flatBuffer, release, type Tensor } from '../engine/tensor.ts';
 import { read, upload } from '../engine/transfer.ts';
-import { trainingStep, type Ugatit } from '../model/ugatit.ts';
+import { type Losses, trainingStep, type Ugatit } from '../model/ugatit.ts';
 import type { Batch } from './data/loader.ts';
 
 /** A recorded training step with its inputs, and the losses of the last steps on the GPU. */
@@ -13,8 +13,8 @@ export interface Session {
   readonly step: Program<Record<string, Tensor>>;
   readonly lossNames: readonly string[];
   readonly inputs: { readonly a: Tensor; readonly b: Tensor; readonly hyper: Tensor };
-  /** Each loss at a boundary of its own, written by the step. */
-  readonly losses: FlatBuffer;
+  /** Each loss at a boundary of its own, written by the step: the terms, and the totals summed from them. */
+  readonly losses: readonly FlatBuffer[];
   /** Rows of all losses, one a step since the last read. */
   readonly history: Tensor;
   rows: number;
@@ -25,6 +25,15 @@ export const HISTORY_ROWS = 64;
 
 /** Floats between two losses in the flat buffer. */
 const SLOT = 64;
+
+function placeLosses(device: Device, names: readonly string[], losses: Losses): FlatBuffer {
+  const parts = names.map((label) => ({ label, shape: [1] }));
+  const flat = flatBuffer(device, parts, 'losses');
+  names.forEach((name, i) => {
+    place(losses[name], flat.views[i]);
+  });
+  return flat;
+}
 
 /** Records the training step of a model: compiles kernels, plans memory, and allocates it. */
 export async function openSession(
@@ -39,23 +48,23 @@ export async function openSession(
     hyper: allocate(device, [4], 'Adam numbers'),
   };
   let lossNames: string[] = [];
-  let losses: FlatBuffer | null = null;
+  let losses: FlatBuffer[] = [];
   const step = await record(
     device,
     () => {
       const result = trainingStep(model, inputs.a, inputs.b, inputs.hyper);
-      lossNames = Object.keys(result.losses);
-      const parts = lossNames.map((label) => ({ label, shape: [1] }));
-      losses = flatBuffer(device, parts, 'losses');
-      lossNames.forEach((name, i) => {
-        place(result.losses[name], losses!.views[i]);
-      });
+      const names = Object.keys(result.losses);
+      const isTotal = (name: string) => name === 'D.loss' || name === 'G.loss';
+      // A dispatch that reads terms and writes a total must find them in different buffers.
+      const groups = [names.filter((n) => !isTotal(n)), names.filter(isTotal)];
+      losses = groups.map((group) => placeLosses(device, group, result.losses));
+      lossNames = groups.flat();
       return {};
     },
     onCompile,
   );
   const history = allocate(device, [HISTORY_ROWS, lossNames.length * SLOT], 'loss history');
-  return { model, step, lossNames, inputs, losses: losses!, history, rows: 0 };
+  return { model, step, lossNames, inputs, losses, history, rows: 0 };
 }
 
 /** Submits one iteration; returns without waiting for the GPU. `number` counts from 1. */
@@ -67,8 +76,11 @@ export function runStep(session: Session, batch: Batch, number: number, lr: numb
   upload(device, inputs.hyper, adamHyper(number, lr));
   run(step);
   const encoder = device.gpu.createCommandEncoder();
-  const row = session.lossNames.length * SLOT * 4;
-  encoder.copyBufferToBuffer(losses.buffer, 0, history.storage!.buffer, session.rows * row, row);
+  let at = session.rows * session.lossNames.length * SLOT * 4;
+  for (const { buffer, bytes } of losses) {
+    encoder.copyBufferToBuffer(buffer, 0, history.storage!.buffer, at, bytes);
+    at += bytes;
+  }
   device.gpu.queue.submit([encoder.finish()]);
   session.rows++;
 }
@@ -90,5 +102,5 @@ export async function closeSession({ model, step, inputs, losses, history }: Ses
   await finish(model.device);
   dispose(step);
   for (const tensor of [...Object.values(inputs), history]) release(model.device, tensor);
-  model.device.pool.release(losses.buffer);
+  for (const { buffer } of losses) model.device.pool.release(buffer);
 }

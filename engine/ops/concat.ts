@@ -73,6 +73,12 @@ export function slice(x: Tensor, axis: number, start: number, count: number): Te
   if (start < 0 || count < 1 || start + count > x.shape[axis]) {
     throw new ShapeError(`slice: [${start}, ${start + count}) is outside axis ${axis} of ${show(x.shape)}`);
   }
+  const y = slicePart(x, axis, start, count);
+  differentiable('slice', [x], [y], ([dy]) => [unslice(dy!, x.shape, axis, start)]);
+  return y;
+}
+
+function slicePart(x: Tensor, axis: number, start: number, count: number): Tensor {
   const y = intermediate(x.shape.toSpliced(axis, 1, count), 'slice');
   const { rows, inner } = rowsOf(x.shape, axis);
   const width = x.shape[axis] * inner;
@@ -82,8 +88,30 @@ export function slice(x: Tensor, axis: number, start: number, count: number): Te
     { rows, count: count * inner, xWidth: width, yWidth: count * inner, from: start * inner, to: 0 },
     'concat.slice',
   );
-  differentiable('slice', [x], [y], ([dy]) => [unslice(dy!, x.shape, axis, start)]);
   return y;
+}
+
+/**
+ * Cuts x along `axis` into parts of the given sizes: concat's inverse.
+ * @throws ShapeError when the sizes do not add up.
+ */
+export function split(x: Tensor, axis: number, sizes: readonly number[]): Tensor[] {
+  if (sizes.reduce((sum, n) => sum + n, 0) !== x.shape[axis]) {
+    throw new ShapeError(`split: [${sizes}] does not add up to axis ${axis} of ${show(x.shape)}`);
+  }
+  let start = 0;
+  const parts = sizes.map((count) => {
+    const part = slicePart(x, axis, start, count);
+    start += count;
+    return part;
+  });
+  differentiable('split', [x], parts, (dy) => [
+    concat(
+      dy.map((g, i) => g ?? zeros(parts[i].shape)),
+      axis,
+    ),
+  ]);
+  return parts;
 }
 
 /** The gradient of a slice: dy at its place, zeros elsewhere, built from the parts around it. */

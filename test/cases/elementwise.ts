@@ -1,6 +1,6 @@
 import { leakyRelu, relu, tanh } from '../../engine/ops/activation.ts';
 import { add } from '../../engine/ops/add.ts';
-import { concat, slice } from '../../engine/ops/concat.ts';
+import { concat, slice, split } from '../../engine/ops/concat.ts';
 import { sumRows } from '../../engine/ops/sumRows.ts';
 import { weightedSum } from '../../engine/ops/weightedSum.ts';
 import { type HostArray, type OpCase, values, zerosLike } from './types.ts';
@@ -58,6 +58,20 @@ export const cases: OpCase[] = [
       return [y, { shape: [2, 2, 9], data: y.data.slice(18) }];
     },
     grad: ['a', 'b'],
+  },
+  {
+    op: 'concat',
+    name: 'split of the batch, one part unused',
+    inputs: { x: values([5, 3, 2], 14) },
+    run: (t) => {
+      const [first, , last] = split(t.x, 0, [2, 1, 2]);
+      return [first, last];
+    },
+    reference: ({ x }) => [
+      { shape: [2, 3, 2], data: x.data.slice(0, 12) },
+      { shape: [2, 3, 2], data: x.data.slice(18) },
+    ],
+    grad: ['x'],
   },
   {
     op: 'sumRows',
