@@ -20,6 +20,9 @@ export function submitted(pending: Pending, cost: Cost): void {
 /** Part of the expected time to sleep: the rest is polled, so that a short run is not overslept. */
 const SLEEP_SHARE = 0.8;
 
+/** Never sleep longer than this many milliseconds on an estimate. */
+const LONGEST_SLEEP = 10_000;
+
 /** Below this many milliseconds a timer is too coarse. */
 const WORTH_SLEEPING = 3;
 
@@ -31,7 +34,7 @@ export async function untilDone(pending: Pending, wait: () => Promise<unknown>):
   const { costs, since } = pending;
   pending.costs = [];
   const expected = costs.reduce((sum, c) => sum + (c.waits > 1 ? c.ms : 0), 0);
-  const sleep = since + SLEEP_SHARE * expected - performance.now();
+  const sleep = Math.min(since + SLEEP_SHARE * expected - performance.now(), LONGEST_SLEEP);
   if (costs.length > 0 && sleep > WORTH_SLEEPING) await new Promise((wake) => setTimeout(wake, sleep));
   const woke = performance.now();
   await wait();
@@ -39,8 +42,10 @@ export async function untilDone(pending: Pending, wait: () => Promise<unknown>):
   // Done already when it woke: the true time is unknown but shorter.
   const overslept = sleep > WORTH_SLEEPING && now - woke < 1;
   const actual = overslept ? expected * SLEEP_SHARE * SLEEP_SHARE : now - since;
-  for (const cost of costs) {
-    cost.ms = expected > 0 ? (actual * (cost.waits > 1 ? cost.ms : 0)) / expected : actual / costs.length;
+  // A program submitted several times is one cost.
+  for (const cost of new Set(costs)) {
+    const known = cost.waits > 1 && expected > 0;
+    cost.ms = known ? (cost.ms * actual) / expected : actual / costs.length;
     cost.waits++;
   }
 }
