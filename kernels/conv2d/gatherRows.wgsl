@@ -1,16 +1,19 @@
 // Implicit matrix product whose left rows are gathered from a padded feature map:
-//   y[p, n] = f(bias[n] + sum_{t, k} x[source(p) + t, k] * w[class, t, k, n])
-// p runs over the positions of a class of output pixels, t over taps, k over input and n over output
-// channels. One subgroup owns ROWS * SUBGROUP positions by 32 channels of one class. A lane owns ROWS
+//   y[p, n] = f(bias[n] + sum_{t, k} x[source(p) + t, k] * w[layer(class, t), n, k])
+// p runs over the positions of a class of output pixels, t over its taps, k over input and n over output
+// channels. One subgroup owns ROWS * SUBGROUP positions by 4 * QUADS channels of one class. A lane owns ROWS
 // positions and loads its own four k; w is spread over the lanes and handed round by shuffles with constant
 // lanes, so that one load of it serves SUBGROUP * ROWS positions.
-// x: padded picture, see Geometry. w: texel n of row k of layer class * taps + t. y: buffer
-// [images,outH,outW,n]. Grid: ceil(positions / (ROWS * SUBGROUP)), ceil(outQuads / 8), classes². ROWS: 4 or
-// 8. SUBGROUP: 8 or more.
+// x: texel quad of k * pitch + column, row, layer image. y: buffer [images, outH, outW, 4 outQuads].
+// w: layers of rows n with texels of k, or (TRANSPOSED) of rows k with texels of n.
+// Grid: ceil(positions / (ROWS * SUBGROUP)), ceil(outQuads / QUADS), classes².
+// ROWS: 4 or 8. QUADS: 4 or 8. SUBGROUP: 8.
 // needs: geometry activate
 enable subgroups;
 
 const ROWS: u32 = 8;
+const QUADS: u32 = 8;
+const TRANSPOSED: bool = false;
 const SUBGROUP: u32 = 8;
 
 @group(0) @binding(0) var<storage, read> geometry: Geometry;
@@ -27,13 +30,22 @@ fn madd(c: ptr<function, Rows>, a: ptr<function, Rows>, b: mat4x4f) {
   }
 }
 
-// Quad q of columns as a matrix of 4 k by 4 n, from the lane that holds it for each of 4 k.
-fn quad(b: mat4x4f, q: u32) -> mat4x4f {
+// Quad q of columns as a matrix of 4 k by 4 n, from the lanes that hold a texel of k for each row n, or (b
+// TRANSPOSED) a texel of n for each of 4 k.
+fn quad(b: mat4x4f, v: vec4f, q: u32) -> mat4x4f {
+  let lanes = select(vec4u(0, 1, 2, 3) + q % 2 * 4, vec4u(q), TRANSPOSED);
+  let m = mat4x4f(
+    subgroupShuffle(select(v, b[0], TRANSPOSED), lanes.x),
+    subgroupShuffle(select(v, b[1], TRANSPOSED), lanes.y),
+    subgroupShuffle(select(v, b[2], TRANSPOSED), lanes.z),
+    subgroupShuffle(select(v, b[3], TRANSPOSED), lanes.w),
+  );
+  let t = transpose(m);
   return mat4x4f(
-    subgroupShuffle(b[0], q),
-    subgroupShuffle(b[1], q),
-    subgroupShuffle(b[2], q),
-    subgroupShuffle(b[3], q),
+    select(t[0], m[0], TRANSPOSED),
+    select(t[1], m[1], TRANSPOSED),
+    select(t[2], m[2], TRANSPOSED),
+    select(t[3], m[3], TRANSPOSED),
   );
 }
 
@@ -41,7 +53,7 @@ fn quad(b: mat4x4f, q: u32) -> mat4x4f {
 fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) lane: u32) {
   let g = geometry;
   let first = tile.x * ROWS * SUBGROUP + lane;
-  let n0 = tile.y * 8;
+  let n0 = tile.y * QUADS;
   let cy = tile.z / g.classes;
   let cx = tile.z % g.classes;
   let positions = g.images * g.gridH * g.gridW;
@@ -50,14 +62,18 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) lan
     let p = min(first + r * SUBGROUP, positions - 1);
     let line = p / g.gridW;
     at[r] = vec3u(
-      ((p - line * g.gridW) * g.inStride + cx * g.classStep) * g.xStep,
+      (p - line * g.gridW) * g.inStride + cx * g.classStep,
       line % g.gridH * g.inStride + cy * g.classStep,
       line / g.gridH,
     );
   }
-  let taps = g.tapsY * g.tapsX;
-  let layer = tile.z * taps;
-  let column = n0 + lane % 8;
+  let skipY = u32(cy >= g.whole);
+  let skipX = u32(cx >= g.whole);
+  let steps = (g.tapsY - skipY) * (g.tapsX - skipX) * g.inQuads;
+  // 0 where all taps of the axis are columns of one product.
+  let startY = select(g.layerStart + i32(cy) * g.layerClass, 0, g.tapsY * g.classes == 1);
+  let startX = select(g.layerStart + i32(cx) * g.layerClass, 0, g.tapsX * g.classes == 1);
+  let side = i32(g.side);
   var c0: Rows;
   var c1: Rows;
   var c2: Rows;
@@ -66,41 +82,46 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) lan
   var c5: Rows;
   var c6: Rows;
   var c7: Rows;
+  // One step is four k of one tap.
+  var near = vec2u(skipX, skipY);
   var k = 0u;
-  var ty = 0u;
-  var tx = 0u;
-  for (var i = 0u; i < taps * g.inQuads; i++) {
-    let dx = tx * g.xStep + k * g.quadStep;
+  var layer = (startY + i32(skipY) * g.layerTap) * side + startX + i32(skipX) * g.layerTap;
+  let nextRow = (side - i32(g.tapsX - skipX)) * g.layerTap;
+  for (var i = 0u; i < steps; i++) {
     var a: Rows;
     for (var r = 0u; r < ROWS; r++) {
-      a[r] = textureLoad(x, vec2u(at[r].x + dx, at[r].y + ty), at[r].z);
+      a[r] = textureLoad(x, at[r].xy + near, at[r].z);
     }
-    let t = layer + ty * g.tapsX + tx;
+    let texel = select(vec2u(k, n0 * 4 + lane), vec2u(n0 + lane % QUADS, k * 4), TRANSPOSED);
+    let next = vec2u(0, select(8u, 1u, TRANSPOSED));
     let b = mat4x4f(
-      textureLoad(w, vec2u(column, k * 4), t),
-      textureLoad(w, vec2u(column, k * 4 + 1), t),
-      textureLoad(w, vec2u(column, k * 4 + 2), t),
-      textureLoad(w, vec2u(column, k * 4 + 3), t),
+      textureLoad(w, texel, u32(layer)),
+      textureLoad(w, texel + next, u32(layer)),
+      textureLoad(w, texel + 2 * next, u32(layer)),
+      textureLoad(w, texel + 3 * next, u32(layer)),
     );
-    madd(&c0, &a, quad(b, 0));
-    madd(&c1, &a, quad(b, 1));
-    madd(&c2, &a, quad(b, 2));
-    madd(&c3, &a, quad(b, 3));
-    madd(&c4, &a, quad(b, 4));
-    madd(&c5, &a, quad(b, 5));
-    madd(&c6, &a, quad(b, 6));
-    madd(&c7, &a, quad(b, 7));
-    tx++;
-    let wrapX = tx == g.tapsX;
-    tx = select(tx, 0, wrapX);
-    ty += u32(wrapX);
-    let wrapY = ty == g.tapsY;
-    ty = select(ty, 0, wrapY);
-    k += u32(wrapY);
+    madd(&c0, &a, quad(b, b[0], 0));
+    madd(&c1, &a, quad(b, b[0], 1));
+    madd(&c2, &a, quad(b, b[1], 2));
+    madd(&c3, &a, quad(b, b[1], 3));
+    if (QUADS > 4) {
+      madd(&c4, &a, quad(b, b[2], 4));
+      madd(&c5, &a, quad(b, b[2], 5));
+      madd(&c6, &a, quad(b, b[3], 6));
+      madd(&c7, &a, quad(b, b[3], 7));
+    }
+    k++;
+    let wrapK = k == g.inQuads;
+    k = select(k, 0, wrapK);
+    layer += select(0, g.layerTap, wrapK);
+    near.x += select(g.pitch, 1 - (g.inQuads - 1) * g.pitch, wrapK);
+    let wrapX = wrapK && near.x == g.tapsX;
+    near = select(near, vec2u(skipX, near.y + 1), wrapX);
+    layer += select(0, nextRow, wrapX);
   }
   // Loops that are not unrolled: each store in the code costs lavapipe's compiler some 300 instructions.
   let mine = min(ROWS, (positions - min(first, positions) + SUBGROUP - 1) / SUBGROUP);
-  for (var j = 0u; j < min(8, g.outQuads - n0); j++) {
+  for (var j = 0u; j < min(QUADS, g.outQuads - n0); j++) {
     var v: Rows;
     switch j {
       case 0: { v = c0; }

@@ -1,21 +1,22 @@
 // Weight gradient of a gathered convolution, a matrix product over positions:
-//   y[split, class, m, n] = sum over the split's positions p of x[source(p) + t, c] * dy[p, n], m = (t, c)
-// One subgroup owns ROWS * SUBGROUP rows m by 32 channels n of one class and split. A lane owns ROWS / 4
-// quads of m, gathered from the padded feature map; dy is spread over the lanes and handed round by shuffles.
-// x, dy: padded pictures, see Geometry; dy is zero from gridW up to the next multiple of 4, where x is
-// finite. A split is splitRows rows of the grid. y: buffer [splits, classes², taps, 4 inQuads, 4 outQuads].
-// Grid: ceil(taps * inQuads / (ROWS / 4 * SUBGROUP)), ceil(outQuads / 8), splits * classes².
-// ROWS: 4 or 8. SUBGROUP: 8 or more.
+//   dw[split, class, n, t, k] = sum over the split's positions p of x[source(p) + t, k] * dy[p, n]
+// One subgroup owns ROWS * SUBGROUP rows (t, k) by 4 * QUADS channels n of one class and split. A lane owns
+// ROWS / 4 quads of k, gathered from the padded feature map; dy is spread over the lanes and handed round.
+// x, dy: texel column * quads + quad of channels, row, layer image. dy is zero from gridW up to the next
+// multiple of 4, where x is finite. dw: buffer [splits, classes², 4 outQuads, taps, 4 inQuads]. A split is
+// splitRows rows of the grid. Grid: ceil(taps * inQuads / (ROWS / 4 * SUBGROUP)), ceil(outQuads / QUADS),
+// splits * classes². ROWS: 4 or 8. QUADS: 4 or 8. SUBGROUP: 8.
 // needs: geometry
 enable subgroups;
 
 const ROWS: u32 = 8;
+const QUADS: u32 = 8;
 const SUBGROUP: u32 = 8;
 
 @group(0) @binding(0) var<storage, read> geometry: Geometry;
 @group(0) @binding(1) var x: texture_storage_2d_array<rgba32float, read>;
 @group(0) @binding(2) var dy: texture_storage_2d_array<rgba32float, read>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> dw: array<vec4f>;
 
 alias Rows = array<vec4f, ROWS>;
 
@@ -38,7 +39,7 @@ fn quad(b: mat4x4f, q: u32) -> mat4x4f {
 @compute @workgroup_size(SUBGROUP)
 fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) lane: u32) {
   let g = geometry;
-  let n0 = tile.y * 8;
+  let n0 = tile.y * QUADS;
   let mQuads = g.tapsY * g.tapsX * g.inQuads;
   let parts = g.classes * g.classes;
   let cy = tile.z % parts / g.classes;
@@ -51,10 +52,10 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) lan
     let t = m / g.inQuads;
     let ty = t / g.tapsX + cy * g.classStep;
     let tx = t % g.tapsX + cx * g.classStep;
-    at[r] = vec2u(tx * g.xStep + (m - t * g.inQuads) * g.quadStep, ty);
+    at[r] = vec2u(tx * g.inQuads + m - t * g.inQuads, ty);
   }
-  let column = n0 + lane % 8;
-  let aStep = g.inStride * g.xStep;
+  let column = n0 + lane % QUADS;
+  let aStep = g.inStride * g.inQuads;
   let bStep = g.outStride * g.outQuads;
   let lines = g.images * g.gridH;
   let quadsX = (g.gridW + 3) / 4;
@@ -99,10 +100,12 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) lan
     madd(&c1, &a, quad(b, 1));
     madd(&c2, &a, quad(b, 2));
     madd(&c3, &a, quad(b, 3));
-    madd(&c4, &a, quad(b, 4));
-    madd(&c5, &a, quad(b, 5));
-    madd(&c6, &a, quad(b, 6));
-    madd(&c7, &a, quad(b, 7));
+    if (QUADS > 4) {
+      madd(&c4, &a, quad(b, 4));
+      madd(&c5, &a, quad(b, 5));
+      madd(&c6, &a, quad(b, 6));
+      madd(&c7, &a, quad(b, 7));
+    }
     px++;
     let wrapX = px == quadsX;
     px = select(px, 0, wrapX);
@@ -112,8 +115,8 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) lan
     image += u32(wrapY);
   }
   // Loops that are not unrolled: each store in the code costs lavapipe's compiler some 300 instructions.
-  let mine = min(ROWS / 4, (mQuads - min(m0, mQuads) + SUBGROUP - 1) / SUBGROUP) * 4;
-  for (var j = 0u; j < min(8, g.outQuads - n0); j++) {
+  let mine = min(ROWS / 4, (mQuads - min(m0, mQuads) + SUBGROUP - 1) / SUBGROUP);
+  for (var j = 0u; j < min(QUADS, g.outQuads - n0); j++) {
     var v: Rows;
     switch j {
       case 0: { v = c0; }
@@ -126,8 +129,11 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) lan
       default: { v = c7; }
     }
     for (var r = 0u; r < mine; r++) {
-      let m = (m0 + r / 4 * SUBGROUP) * 4 + r % 4;
-      y[(tile.z * mQuads * 4 + m) * g.outQuads + n0 + j] = v[r];
+      let block = transpose(mat4x4f(v[r * 4], v[r * 4 + 1], v[r * 4 + 2], v[r * 4 + 3]));
+      for (var i = 0u; i < 4u; i++) {
+        let n = tile.z * g.outQuads * 4 + (n0 + j) * 4 + i;
+        dw[n * mQuads + m0 + r * SUBGROUP] = block[i];
+      }
     }
   }
 }

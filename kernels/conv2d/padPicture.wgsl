@@ -1,13 +1,14 @@
-// Copies a picture [images,height,width,channels] into a texture with its padding written out, upsampled by
-// `up` (nearest) and its channels filled with zeros to a multiple of 4: layer = image, row = y + before,
-// texel = (x + before) * xStep + quad * quadStep. Zero as well where reflection does not reach.
+// Copies a picture [images, height, width, channels] into a texture with its padding written out, upsampled
+// by `up` (nearest) and its channels filled with zeros to a multiple of 4: layer = image, row = y + beforeY,
+// texel = (x + beforeX) * xStep + quad * quadStep. Zero as well where the padding does not reach.
 // One invocation owns all quads of one padded pixel. Grid: ceil(paddedW / WG), paddedH, images. WG: any.
 struct Padding {
   height: u32,
   width: u32,
   channels: u32,
   up: u32,
-  before: i32,   // padding above and to the left, in upsampled pixels
+  beforeY: i32,  // padding above, in upsampled pixels
+  beforeX: i32,  // padding to the left
   mode: u32,     // padding: 0 reflection, 1 the edge again, 2 zero
   paddedW: u32,
   xStep: u32,
@@ -17,7 +18,7 @@ struct Padding {
 const WG: u32 = 8;
 
 @group(0) @binding(0) var<storage, read> padding: Padding;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var y: texture_storage_2d_array<rgba32float, write>;
 
 // Source coordinate of padded coordinate i, or -1 where there is none.
@@ -38,21 +39,25 @@ fn main(@builtin(global_invocation_id) at: vec3u) {
   if (at.x >= p.paddedW) {
     return;
   }
-  let sy = source(i32(at.y) - p.before, i32(p.height * p.up), p.mode);
-  let sx = source(i32(at.x) - p.before, i32(p.width * p.up), p.mode);
+  let sy = source(i32(at.y) - p.beforeY, i32(p.height * p.up), p.mode);
+  let sx = source(i32(at.x) - p.beforeX, i32(p.width * p.up), p.mode);
   let inside = sy >= 0 && sx >= 0;
   let row = (at.z * p.height + u32(max(sy, 0)) / p.up) * p.width + u32(max(sx, 0)) / p.up;
   let base = row * p.channels;
-  let last = p.channels - 1;
-  for (var c = 0u; c < p.channels; c += 4) {
-    let v = vec4f(
-      x[base + c],
-      x[base + min(c + 1, last)],
-      x[base + min(c + 2, last)],
-      x[base + min(c + 3, last)],
-    );
-    let real = vec4u(c) + vec4u(0, 1, 2, 3) <= vec4u(last);
-    let texel = vec2u(at.x * p.xStep + c / 4 * p.quadStep, at.y);
-    textureStore(y, texel, at.z, select(vec4f(0), v, real & vec4<bool>(inside)));
+  let quads = (p.channels + 3) / 4;
+  if (p.channels % 4 == 0) {
+    for (var q = 0u; q < quads; q++) {
+      let v = select(vec4f(0), x[base / 4 + q], inside);
+      textureStore(y, vec2u(at.x * p.xStep + q * p.quadStep, at.y), at.z, v);
+    }
+    return;
+  }
+  for (var q = 0u; q < quads; q++) {
+    var v = vec4f(0);
+    for (var i = 0u; i < min(4, p.channels - q * 4); i++) {
+      let start = base + q * 4 + i;
+      v[i] = select(0.0, x[start / 4][start % 4], inside);
+    }
+    textureStore(y, vec2u(at.x * p.xStep + q * p.quadStep, at.y), at.z, v);
   }
 }

@@ -1,14 +1,17 @@
-// Gradient of weights [CO,K,K,CI] from gatherWeights' partial sums [splits, layers, 4 inQuads, 4 outQuads]:
-// the sum over splits and over the `uses` layers whose tap contains the kernel element, in that order.
-// One invocation owns one element. Grid: ceil(CI / 8), ceil(CO / 8), K².
+// Gradient of weights [CO,K,K,CI] from gatherWeights' partial sums: for each kernel element the sum over
+// splits and over its `uses` places (taps of classes that contain it), in that order. A place is the offset
+// of the element's (co = 0, ci = 0) in one split's sums; rows of co are `stepCo` apart.
+// One invocation owns one element. Grid: ceil(CI / 8), ceil(CO / 8), K². Lanes run along CI, as both sides
+// do.
 struct Unpacking {
   ci: u32,
   co: u32,
   splits: u32,
-  layers: u32,
+  splitSize: u32,
+  stepCo: u32,
   uses: u32,
   // [K², uses]
-  layerOf: array<u32>,
+  places: array<u32>,
 }
 
 @group(0) @binding(0) var<storage, read> unpacking: Unpacking;
@@ -21,22 +24,18 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_id) local: vec3u,
 ) {
-  // Lanes run along the output channels, as the partial sums do.
-  let ci = group.x * 8 + local.y;
-  let co = group.y * 8 + local.x;
-  let u = vec4u(unpacking.ci, unpacking.co, unpacking.splits, unpacking.layers);
-  if (ci >= u.x || co >= u.y) {
+  let ci = group.x * 8 + local.x;
+  let co = group.y * 8 + local.y;
+  if (ci >= unpacking.ci || co >= unpacking.co) {
     return;
   }
-  let columns = (u.y + 3) / 4 * 4;
-  let layerSize = (u.x + 3) / 4 * 4 * columns;
-  let at = ci * columns + co;
+  let at = co * unpacking.stepCo + ci;
   var sum = 0.0;
   for (var i = 0u; i < unpacking.uses; i++) {
-    let layer = unpacking.layerOf[group.z * unpacking.uses + i];
-    for (var s = 0u; s < u.z; s++) {
-      sum += x[(s * u.w + layer) * layerSize + at];
+    let place = unpacking.places[group.z * unpacking.uses + i] + at;
+    for (var s = 0u; s < unpacking.splits; s++) {
+      sum += x[s * unpacking.splitSize + place];
     }
   }
-  dw[(co * groups.z + group.z) * u.x + ci] = sum;
+  dw[(co * groups.z + group.z) * unpacking.ci + ci] = sum;
 }

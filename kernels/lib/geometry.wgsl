@@ -1,5 +1,5 @@
 // How the rows of a gathered matrix product map to pixels, so that one compiled kernel serves every layer.
-// engine/ops/conv2d/geometry.ts fills it; FIELDS there has this order.
+// engine/ops/conv2d/geometry.ts fills it; FIELDS there is this list.
 struct Geometry {
   images: u32,
   gridH: u32,       // output positions of one class
@@ -14,11 +14,15 @@ struct Geometry {
   classStep: u32,
   tapsY: u32,
   tapsX: u32,
-  xStep: u32,       // padded input: texel x * xStep + quad * quadStep of row y of layer image
-  quadStep: u32,
+  whole: u32,       // classes from this one on have no first tap
+  layerStart: i32,  // tap t of class c is kernel row layerStart + c layerClass + t layerTap, columns alike
+  layerClass: i32,
+  layerTap: i32,
+  side: u32,        // layers of the kernel in a row: layer = row * side + column
+  pitch: u32,       // gatherRows: texels from one quad of input channels to the next
+  splits: u32,      // weight gradient: parts of the sum over rows of the grid
+  splitRows: u32,   // rows of the grid per part
   bias: u32,        // 1: add bias
   activation: u32,  // 0 none, 1 LeakyReLU, 2 ReLU, 3 tanh
   slope: f32,
-  splits: u32,      // weight gradient: parts of the sum over rows of the grid
-  splitRows: u32,   // rows of the grid per part
 }

@@ -16,12 +16,17 @@ export interface Geometry {
   readonly classStep: number;
   readonly tapsY: number;
   readonly tapsX: number;
+  readonly whole: number;
+  readonly layerStart: number;
+  readonly layerClass: number;
+  readonly layerTap: number;
+  readonly side: number;
 }
 
-/** Where a padded picture's texels are, besides row = y and layer = image. */
-export interface Steps {
-  readonly xStep: number;
-  readonly quadStep: number;
+/** Parts of the sum over rows of the grid, for a weight gradient. */
+export interface Parts {
+  readonly splits: number;
+  readonly splitRows: number;
 }
 
 /** Bias and activation of a forward pass. */
@@ -33,24 +38,17 @@ export interface Epilogue {
 }
 
 export const NO_EPILOGUE: Epilogue = { b: null, activation: 0, slope: 0 };
+const ONE_PART: Parts = { splits: 1, splitRows: 0 };
 
-/** Parts of the sum over rows of the grid, for a weight gradient. */
-export interface Splits {
-  readonly splits: number;
-  readonly splitRows: number;
+/** Bias, activation and slope as kernels that read integers take them. */
+export function epilogueFields({ b, activation, slope }: Epilogue): number[] {
+  return [b ? 1 : 0, activation, new Int32Array(Float32Array.of(slope).buffer)[0]];
 }
 
-function floatBits(value: number): number {
-  return new Int32Array(Float32Array.of(value).buffer)[0];
-}
-
-/** The geometry as the kernels read it: a small buffer per content and device. */
-export function geometryBuffer(
-  g: Geometry,
-  { xStep, quadStep }: Steps,
-  epilogue: Epilogue = NO_EPILOGUE,
-  { splits, splitRows }: Splits = { splits: 1, splitRows: 0 },
-): Tensor {
+/**
+ * The geometry as the kernels read it: a small buffer per content and device. `pitch`: of a planar picture.
+ */
+export function geometryBuffer(g: Geometry, pitch: number, epilogue: Epilogue, parts = ONE_PART): Tensor {
   return integers([
     g.images,
     g.gridH,
@@ -65,56 +63,14 @@ export function geometryBuffer(
     g.classStep,
     g.tapsY,
     g.tapsX,
-    xStep,
-    quadStep,
-    epilogue.b ? 1 : 0,
-    epilogue.activation,
-    floatBits(epilogue.slope),
-    splits,
-    splitRows,
+    g.whole,
+    g.layerStart,
+    g.layerClass,
+    g.layerTap,
+    g.side,
+    pitch,
+    parts.splits,
+    parts.splitRows,
+    ...epilogueFields(epilogue),
   ]);
 }
-
-/** Kernel elements `from` .. `to - 1` of one axis that one tap sums. */
-export type Range = readonly [from: number, to: number];
-
-/** One axis of a layer's taps: `[class][tap]`. */
-export type AxisTaps = readonly (readonly Range[])[];
-
-/** One class with the kernel as it is. */
-export function plainTaps(k: number): AxisTaps {
-  return [Array.from({ length: k }, (_, t): Range => [t, t + 1])];
-}
-
-/** Taps of an input gradient with a stride: class c has the kernel elements c, c + stride, .., last first. */
-export function strideTaps(k: number, stride: number): AxisTaps {
-  const count = Math.ceil(k / stride);
-  return Array.from({ length: stride }, (_, c) =>
-    Array.from({ length: count }, (_, t): Range => {
-      const at = c + stride * (count - 1 - t);
-      return [at, Math.min(at + 1, Math.max(at, k))];
-    }),
-  );
-}
-
-/** A 3x3 kernel on a doubled picture: each parity of output pixels sees two pixels of the original. */
-export const UPSAMPLE_TAPS: AxisTaps = [
-  [
-    [0, 1],
-    [1, 3],
-  ],
-  [
-    [0, 2],
-    [2, 3],
-  ],
-];
-
-/** The adjoint of `UPSAMPLE_TAPS`: one pixel of the original is seen by four pixels of the output. */
-export const UPSAMPLE_GRADIENT_TAPS: AxisTaps = [
-  [
-    [2, 3],
-    [1, 3],
-    [0, 2],
-    [0, 1],
-  ],
-];

@@ -1,119 +1,133 @@
-import {
-  fitsTexture,
-  intermediate,
-  intermediateTexture,
-  launch,
-  memoised,
-  recorder,
-} from '../../recorder.ts';
+import { intermediate, intermediateTexture, launch, memoised } from '../../recorder.ts';
 import { integers } from '../../scalar.ts';
 import type { Shape } from '../../shape.ts';
 import type { Extent, Tensor } from '../../tensor.ts';
-import type { AxisTaps, Steps } from './geometry.ts';
+import type { ConvSizes } from '../conv2d.ts';
+import { layerRanges, type Padding, type Product } from './products.ts';
 
 /** Invocations of a workgroup of the copying kernels. */
 const WG = 8;
 
-export const REFLECT = 0;
-export const CLAMP = 1;
-export const ZERO = 2;
-
-/** How a picture is padded on its way into a texture. */
-export interface Padding {
-  readonly up: 1 | 2;
-  /** Pixels above and to the left. */
-  readonly before: number;
-  readonly mode: number;
-  readonly height: number;
-  readonly width: number;
-  /** Neighbours in a row next to each other, for lanes that are pixels; else the channels of a pixel. */
-  readonly planar: boolean;
+/** Extent of the texture `padPicture` makes of a picture [N,H,W,C]. */
+export function paddedExtent(images: number, channels: number, { height, width }: Padding): Extent {
+  return { width: width * Math.ceil(channels / 4), height, layers: images };
 }
 
-/** A picture in a texture, padding written out. */
-export interface Padded extends Steps {
-  readonly texture: Tensor;
-  readonly quads: number;
-}
-
-/** Extent of the texture `padPicture` makes. */
-export function paddedExtent([images, , , channels]: Shape, padding: Padding): Extent {
-  return { width: padding.width * Math.ceil(channels / 4), height: padding.height, layers: images };
-}
-
-/** Copies x [N,H,W,C] into a texture [images, padded rows, padded columns and channels]. */
-export function padPicture(label: string, x: Tensor, padding: Padding): Padded {
+/**
+ * Copies x [N,H,W,C] into a texture of layers of padded rows. `planar`: neighbours in a row lie next to each
+ * other, for lanes that are pixels; else the quads of channels of a pixel do.
+ */
+export function padPicture(label: string, x: Tensor, padding: Padding, planar: boolean): Tensor {
   const [images, height, width, channels] = x.shape;
-  const { up, before, mode, planar } = padding;
-  const quads = Math.ceil(channels / 4);
-  const xStep = planar ? 1 : quads;
-  const quadStep = planar ? padding.width : 1;
-  const texture = intermediateTexture(paddedExtent(x.shape, padding), label);
-  const sizes = integers([height, width, channels, up, before, mode, padding.width, xStep, quadStep]);
+  const { up, beforeY, beforeX, mode } = padding;
+  const steps = planar ? [1, padding.width] : [Math.ceil(channels / 4), 1];
+  const texture = intermediateTexture(paddedExtent(images, channels, padding), label);
   launch({
     kernel: 'conv2d/padPicture',
     constants: { WG },
     label,
-    bind: [sizes, x, texture],
+    bind: [
+      integers([height, width, channels, up, beforeY, beforeX, mode, padding.width, ...steps]),
+      x,
+      texture,
+    ],
     grid: [Math.ceil(padding.width / WG), padding.height, images],
   });
-  return { texture, quads, xStep, quadStep };
+  return texture;
+}
+
+/** Copies dy with its taps as channels, rows of `width` pixels: spreadColumns.wgsl. */
+export function spreadColumns(label: string, dy: Tensor, p: Product, width: number): Tensor {
+  const [images, height, widthOfDy, channels] = dy.shape;
+  const { outQuads, gridH } = p.geometry;
+  const texels = width * outQuads;
+  const texture = intermediateTexture({ width: texels, height: gridH, layers: images }, label);
+  launch({
+    kernel: 'conv2d/spreadColumns',
+    constants: { WG },
+    label,
+    bind: [integers([height, widthOfDy, channels, p.foldsY, p.foldsX, outQuads, texels]), dy, texture],
+    grid: [Math.ceil(texels / WG), gridH, images],
+  });
+  return texture;
+}
+
+/** How weights [CO,K,K,CI] lie in a texture; the fields are those of packWeights.wgsl. */
+interface Packing {
+  readonly sizes: readonly number[];
+  readonly layers: readonly (readonly number[])[];
+  readonly extent: Extent;
+}
+
+function packingOf(s: ConvSizes, p: Product, inputGradient: boolean): Packing {
+  const { K, CI, CO } = s;
+  const folds = p.foldsY * p.foldsX;
+  const columns = inputGradient ? folds * CI : CI;
+  const rows = inputGradient ? CO : folds * CO;
+  const ranges = layerRanges(s);
+  const rangesY = p.foldsY > 1 ? ranges.slice(0, 1) : ranges;
+  const rangesX = p.foldsX > 1 ? ranges.slice(0, 1) : ranges;
+  const layers = rangesY.flatMap((y) => rangesX.map((x) => [...y, ...x]));
+  return {
+    sizes: [columns, rows, CO, K * K * CI, CI, K * CI, CI, 0],
+    layers,
+    extent: { width: Math.ceil(columns / 4), height: rows, layers: layers.length },
+  };
 }
 
 /** Extent of the texture `packWeights` makes. */
-export function packedExtent([CO, , , CI]: Shape, taps: AxisTaps, inputGradient: boolean): Extent {
-  const [k, n] = inputGradient ? [CO, CI] : [CI, CO];
-  const layers = (taps.length * taps[0].length) ** 2;
-  return { width: Math.ceil(n / 4), height: 4 * Math.ceil(k / 4), layers };
+export function packedExtent(s: ConvSizes, p: Product, inputGradient: boolean): Extent {
+  return packingOf(s, p, inputGradient).extent;
 }
 
-/** w [CO,K,K,CI] as a texture of [class and tap, k, n], the same taps on both axes. Once per step. */
-export function packWeights(w: Tensor, taps: AxisTaps, inputGradient: boolean): Tensor {
-  const key = `conv2d.packWeights ${inputGradient} ${JSON.stringify(taps)}`;
-  return memoised(key, [w], () => {
-    const [CO, K, , CI] = w.shape;
-    const extent = packedExtent(w.shape, taps, inputGradient);
+/** w [CO,K,K,CI] as layers of rows of output channels with quads of input channels. Once per step. */
+export function packWeights(w: Tensor, s: ConvSizes, p: Product, inputGradient: boolean): Tensor {
+  const { sizes, layers, extent } = packingOf(s, p, inputGradient);
+  return memoised(`conv2d.packWeights ${sizes} ${layers}`, [w], () => {
     const texture = intermediateTexture(extent, 'conv2d packed w');
-    const rectangles = taps.flatMap((y) => taps.flatMap((x) => y.flatMap((ty) => x.map((tx) => [ty, tx]))));
     launch({
       kernel: 'conv2d/packWeights',
       label: 'conv2d.packWeights',
-      bind: [integers([CI, CO, K, inputGradient ? 1 : 0, ...rectangles.flat(2)]), w, texture],
+      bind: [integers([...sizes, ...layers.flat()]), w, texture],
       grid: [Math.ceil(extent.width / 8), Math.ceil(extent.height / 8), extent.layers],
     });
     return texture;
   });
 }
 
-/** Layers, as `packWeights` numbers them, that contain kernel element (kh, kw). */
-function layersOf(taps: AxisTaps, kh: number, kw: number): number[] {
-  const classes = taps.length;
-  const count = taps[0].length;
-  const layers: number[] = [];
-  taps.forEach((y, cy) => {
-    y.forEach(([y0, y1], ty) => {
-      taps.forEach((x, cx) => {
-        x.forEach(([x0, x1], tx) => {
-          const inside = kh >= y0 && kh < y1 && kw >= x0 && kw < x1;
-          if (inside) layers.push(((cy * classes + cx) * count + ty) * count + tx);
-        });
-      });
-    });
-  });
-  return layers;
+/** Where gatherWeights leaves the sums of kernel element (kh, kw): classes and taps, or columns. */
+function placesOf(s: ConvSizes, { geometry: g, foldsY, foldsX }: Product, kh: number, kw: number): number[] {
+  const taps = g.tapsY * g.tapsX;
+  const place = (class_: number, fold: number, tap: number) =>
+    ((class_ * 4 * g.outQuads + fold * s.CO) * taps + tap) * 4 * g.inQuads;
+  if (foldsY > 1) return [place(0, kh * s.K + kw, 0)];
+  if (foldsX > 1) return [place(0, kw, kh)];
+  const ranges = layerRanges(s);
+  const uses = (k: number) =>
+    Array.from({ length: g.classes * g.tapsY }, (_, i) => [Math.floor(i / g.tapsY), i % g.tapsY]).filter(
+      ([class_, tap]) => {
+        const [start, end] = ranges[g.layerStart + class_ * g.layerClass + tap * g.layerTap];
+        return k >= start && k < end;
+      },
+    );
+  return uses(kh).flatMap(([cy, ty]) =>
+    uses(kw).map(([cx, tx]) => place(cy * g.classes + cx, 0, ty * g.tapsX + tx)),
+  );
 }
 
-/** Sums gatherWeights' partial sums into a gradient of shape [CO,K,K,CI]. */
-export function unpackWeights(partial: Tensor, shape: Shape, taps: AxisTaps, splits: number): Tensor {
-  const [CO, K, , CI] = shape;
-  const layers = (taps.length * taps[0].length) ** 2;
-  const lists = Array.from({ length: K * K }, (_, i) => layersOf(taps, Math.floor(i / K), i % K));
-  const sizes = integers([CI, CO, splits, layers, lists[0].length, ...lists.flat()]);
-  const dw = intermediate(shape, 'conv2d dw');
+/** Sums gatherWeights' partial sums [splits, ...] into a gradient of shape [CO,K,K,CI]. */
+export function unpackWeights(partial: Tensor, s: ConvSizes, p: Product): Tensor {
+  const { geometry: g } = p;
+  const { K, CI, CO } = s;
+  const [splits, ...rest] = partial.shape;
+  const places = Array.from({ length: K * K }, (_, i) => placesOf(s, p, Math.floor(i / K), i % K));
+  const rowSize = g.tapsY * g.tapsX * 4 * g.inQuads;
+  const splitSize = rest.reduce((a, b) => a * b, 1);
+  const dw = intermediate([CO, K, K, CI], 'conv2d dw');
   launch({
     kernel: 'conv2d/unpackWeights',
     label: 'conv2d.unpackWeights',
-    bind: [sizes, partial, dw],
+    bind: [integers([CI, CO, splits, splitSize, rowSize, places[0].length, ...places.flat()]), partial, dw],
     grid: [Math.ceil(CI / 8), Math.ceil(CO / 8), K * K],
   });
   return dw;
@@ -121,7 +135,7 @@ export function unpackWeights(partial: Tensor, shape: Shape, taps: AxisTaps, spl
 
 /** What was done to the picture whose gradient is folded. */
 export interface Folding {
-  readonly up: 1 | 2;
+  readonly up: number;
   readonly before: number;
   readonly mode: number;
 }
@@ -144,10 +158,4 @@ export function fold(label: string, dp: Tensor, shape: Shape, { up, before, mode
     grid: [Math.ceil(width / WG), height, images],
   });
   return dx;
-}
-
-/** Whether the device has textures of all these extents. */
-export function allFit(...extents: Extent[]): boolean {
-  const { device } = recorder();
-  return extents.every((extent) => fitsTexture(device, extent));
 }

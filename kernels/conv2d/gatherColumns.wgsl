@@ -1,0 +1,62 @@
+// The last step of a convolution with few result channels, whose taps were made columns of a product:
+//   y[n,i,j,c] = f(bias[c] + sum_{fy,fx} z[n, s(i, fy), s(j, fx), (fy folds + fx) channels + c])
+// s(i, f) = i + f, or in a gradient (i - f) / stride where that is whole and inside. foldsY * foldsX taps.
+// z [images, inH, inW, stride of 4], y [images, outH, outW, channels].
+// One invocation owns all channels of one pixel. Grid: ceil(outW / WG), outH, images.
+// needs: activate
+struct Columns {
+  inH: u32,
+  inW: u32,
+  pitch: u32,     // channels of z
+  foldsY: u32,
+  foldsX: u32,
+  outW: u32,
+  channels: u32,
+  gradient: u32,
+  stride: u32,
+  bias: u32,
+  activation: u32,
+  slope: f32,
+}
+
+const WG: u32 = 8;
+
+@group(0) @binding(0) var<storage, read> columns: Columns;
+@group(0) @binding(1) var<storage, read> z: array<f32>;
+@group(0) @binding(2) var<storage, read> bias: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+
+// Row or column of z that tap f adds to i, or -1.
+fn source(i: u32, f: u32, size: u32) -> i32 {
+  if (columns.gradient == 0) {
+    return i32(i + f);
+  }
+  let at = (i - f) / columns.stride;
+  return select(-1, i32(at), i >= f && at * columns.stride == i - f && at < size);
+}
+
+@compute @workgroup_size(WG)
+fn main(@builtin(global_invocation_id) at: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let g = columns;
+  if (at.x >= g.outW) {
+    return;
+  }
+  for (var c = 0u; c < g.channels; c++) {
+    var sum = 0.0;
+    if (g.bias == 1) {
+      sum = bias[c];
+    }
+    for (var fy = 0u; fy < g.foldsY; fy++) {
+      let sy = source(at.y, fy, g.inH);
+      for (var fx = 0u; fx < g.foldsX; fx++) {
+        let sx = source(at.x, fx, g.inW);
+        if (sy >= 0 && sx >= 0) {
+          let pixel = (at.z * g.inH + u32(sy)) * g.inW + u32(sx);
+          sum += z[pixel * g.pitch + (fy * g.foldsX + fx) * g.channels + c];
+        }
+      }
+    }
+    let pixel = (at.z * groups.y + at.y) * g.outW + at.x;
+    y[pixel * g.channels + c] = activate(vec4f(sum), g.activation, g.slope).x;
+  }
+}
