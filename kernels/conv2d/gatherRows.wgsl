@@ -8,6 +8,7 @@
 // w: layers of rows n with texels of k, or (TRANSPOSED) of rows k with texels of n.
 // Grid: ceil(positions / (ROWS * SUBGROUP)), ceil(outQuads / QUADS), classes².
 // ROWS: 4 or 8. QUADS: 4 or 8. SUBGROUP: 8.
+// static: QUADS TRANSPOSED
 // needs: geometry activate
 enable subgroups;
 

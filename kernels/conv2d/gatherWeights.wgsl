@@ -6,6 +6,7 @@
 // multiple of 4, where x is finite. dw: buffer [splits, classes², 4 outQuads, taps, 4 inQuads]. A split is
 // splitRows rows of the grid. Grid: ceil(taps * inQuads / (ROWS / 4 * SUBGROUP)), ceil(outQuads / QUADS),
 // splits * classes². ROWS: 4 or 8. QUADS: 4 or 8. SUBGROUP: 8.
+// static: QUADS
 // needs: geometry
 enable subgroups;
 
