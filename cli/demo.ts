@@ -20,7 +20,8 @@ import { progressObserver, stopOnSignals } from './common/training.ts';
 
 /**
  * Small enough for two processor cores: 64x64 pictures, a quarter of the authors' channels, shallower
- * discriminators (theirs need 96x96), and a larger learning rate since there are hundreds of steps, not a million.
+ * discriminators (theirs need 96x96), and a larger learning rate since there are hundreds of steps, not a
+ * million.
  */
 const CONFIG: RunConfig = {
   data: 'toy-cat2dog',

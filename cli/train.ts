@@ -267,9 +267,8 @@ await runCli(async () => {
   try {
     const observer = progressObserver(device, config, options);
     const end = await train(device, config, options, [observer], stop.signal);
-    console.log(
-      `step ${end.step}${end.complete ? ', done' : ''}: pictures, metrics and weights are in ${end.folder.root}`,
-    );
+    const done = end.complete ? ', done' : '';
+    console.log(`step ${end.step}${done}: pictures, metrics and weights are in ${end.folder.root}`);
     if (!end.complete) console.log(`continue with: npx tsx cli/train.ts --resume --out ${end.folder.root}`);
   } finally {
     stop.dispose();

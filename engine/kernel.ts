@@ -30,7 +30,10 @@ function textKey({ name, libs = [] }: TextSpec): string {
 
 const texts = new Map<string, string>();
 
-/** The file's text with the `kernels/lib` files it names in a line `// needs: reduce reflect` and libs appended. */
+/**
+ * The file's text with the `kernels/lib` files it names in a line `// needs: reduce reflect` and libs
+ * appended.
+ */
 export function fullText(spec: TextSpec): string {
   const key = textKey(spec);
   const known = texts.get(key);

@@ -113,9 +113,9 @@ function bestSlot(slots: readonly Filling[], interval: Interval, kind: Slot['kin
 
 /**
  * Assigns intermediates to whole buffers (WebGPU refuses one buffer bound for reading and writing in one
- * dispatch, so ranges of one arena would not do), and those that live in textures to textures. Largest tensors
- * first, each into the slot free over its lifetime that fits best: "greedy by size", Pisarchyk and Lee 2020,
- * arXiv 2001.03288. A texture may grow to hold tensors of other proportions where that costs least.
+ * dispatch, so ranges of one arena would not do), and those that live in textures to textures. Largest
+ * tensors first, each into the slot free over its lifetime that fits best: "greedy by size", Pisarchyk and
+ * Lee 2020, arXiv 2001.03288. A texture may grow to hold tensors of other proportions where that costs least.
  */
 export function planMemory(launches: readonly Launch[], keep: readonly Tensor[]): MemoryPlan {
   const intervals = intervalsOf(launches, keep);

@@ -174,7 +174,10 @@ export async function record<Out extends Record<string, Tensor>>(
 
 function outOfMemory(bytes: number): string {
   const mib = Math.ceil(bytes / 2 ** 20);
-  return `the GPU is out of memory (${mib} MiB of intermediates): use --light, a smaller --size, --ch or --batch`;
+  return (
+    `the GPU is out of memory (${mib} MiB of intermediates): ` +
+    'use --light, a smaller --size, --ch or --batch'
+  );
 }
 
 async function compileAll(

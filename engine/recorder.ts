@@ -204,7 +204,7 @@ export function memoised<T>(key: string, sources: Tensor[], make: () => T): T {
   const full = `${key}:${sources.map((s) => s.id).join(',')}`;
   const now = sources.map((s) => versions.get(memoryOf(s)) ?? 0);
   const known = memo.get(full);
-  if (known && known.versions.every((v, i) => v === now[i])) return known.value as T;
+  if (known?.versions.every((v, i) => v === now[i])) return known.value as T;
   const value = make();
   memo.set(full, { value, sources, versions: now });
   return value;

@@ -1,3 +1,4 @@
+import { kernelText } from '#text';
 import { KernelError } from './errors.ts';
 import type { Constants } from './kernel.ts';
 
@@ -87,7 +88,10 @@ export function shareText(text: string, constants: Constants, bindings: number):
   }
   code = code.replace(/^(\s+)const (?=[^;]*launch_sizes)/gm, '$1let ');
   const members = fields.map(({ name, type }) => `  ${name}: ${type === 'bool' ? 'u32' : type},`).join('\n');
-  const block = `struct LaunchSizes {\n${members}\n}\n@group(0) @binding(${bindings}) var<uniform> launch_sizes: LaunchSizes;\n`;
+  const block = kernelText('lib/launchSizes')
+    .replace(/^\/\/.*\n/gm, '')
+    .replace(/^ +NUMBER: u32,/m, members)
+    .replace('(99)', `(${bindings})`);
   return { code: `${code}\n${block}`, fields };
 }
 

@@ -27,8 +27,9 @@ const LONGEST_SLEEP = 10_000;
 const WORTH_SLEEPING = 3;
 
 /**
- * Waits for the GPU. While a promise of Dawn's is pending, its Node binding polls without pause and so takes a
- * processor from lavapipe (measured: 74-86 against 127-131 GFLOP/s); so sleep most of the expected time first.
+ * Waits for the GPU. While a promise of Dawn's is pending, its Node binding polls without pause and so takes
+ * a processor from lavapipe (measured: 74-86 against 127-131 GFLOP/s); so sleep most of the expected time
+ * first.
  */
 export async function untilDone(pending: Pending, wait: () => Promise<unknown>): Promise<void> {
   const { costs, since } = pending;

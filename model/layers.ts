@@ -17,7 +17,10 @@ function uniformInit(fanIn: number): ParameterSpec['init'] {
   return { kind: 'uniform', value: 1 / Math.sqrt(fanIn) };
 }
 
-/** Specs of a convolution `name`: its weight and, if `bias`, its bias. `suffix` is `_orig` under spectral norm. */
+/**
+ * Specs of a convolution `name`: its weight and, if `bias`, its bias. `suffix` is `_orig` under spectral
+ * norm.
+ */
 export function convSpecs(
   name: string,
   [ci, co, k]: readonly [number, number, number],
@@ -85,7 +88,9 @@ function vectorU(name: string, outputs: number): ParameterSpec {
   return plainSpec(`${name}.weight_u`, [outputs], { kind: 'unit', value: 1 }, 'u');
 }
 
-/** The spectrally normalised weight of layer `name`; `update` advances its power iteration (training mode). */
+/**
+ * The spectrally normalised weight of layer `name`; `update` advances its power iteration (training mode).
+ */
 export function spectralWeight(p: Lookup, name: string, update: boolean): Tensor {
   const weight = one(p, `${name}.weight_orig`);
   const v = one(p, `${name}.weight_v`);

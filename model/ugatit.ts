@@ -228,7 +228,9 @@ export function trainingStep(model: Ugatit, a: Tensor, b: Tensor, hyper: Tensor)
   return { losses: { ...d, ...g }, translations: pictures };
 }
 
-/** Two batches through one generator at once: its layers treat every picture by itself, so nothing changes. */
+/**
+ * Two batches through one generator at once: its layers treat every picture by itself, so nothing changes.
+ */
 function translatePair(model: Ugatit, name: Generator, x: Tensor, y: Tensor): [Translation, Translation] {
   const both = translate(model, name, concat([x, y], 0));
   const halves = [x.shape[0], y.shape[0]];

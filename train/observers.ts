@@ -9,8 +9,8 @@ export interface StepRecord {
 }
 
 /**
- * Someone who watches a run: progress bar, metrics file, later a page or TensorBoard. The loop calls these and
- * knows nothing else about them; all are optional and awaited.
+ * Someone who watches a run: progress bar, metrics file, later a page or TensorBoard. The loop calls these
+ * and knows nothing else about them; all are optional and awaited.
  */
 export interface Observer {
   /** After the steps since the last call have been computed, oldest first. */
@@ -51,7 +51,9 @@ export function metricsFile(path: string): Observer {
   };
 }
 
-/** Drops the lines after `step` (and a half-written one), so that a resumed run does not repeat iterations. */
+/**
+ * Drops the lines after `step` (and a half-written one), so that a resumed run does not repeat iterations.
+ */
 export async function rewindMetrics(path: string, step: number): Promise<void> {
   if (!existsSync(path)) return;
   const [header, ...lines] = (await readFile(path, 'utf8')).split('\n');

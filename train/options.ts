@@ -1,6 +1,8 @@
 import type { UgatitConfig } from '../model/ugatit.ts';
 
-/** What decides the numbers of a run: equal options, seed and adapter give equal bits. Kept in config.json. */
+/**
+ * What decides the numbers of a run: equal options, seed and adapter give equal bits. Kept in config.json.
+ */
 export interface RunConfig {
   /** Data set: a name below the data root, a path, or `toy-cat2dog`. */
   readonly data: string;

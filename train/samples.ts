@@ -57,8 +57,8 @@ async function column(
 }
 
 /**
- * Translates the pictures of one domain and writes the grid: a column a picture, seven rows, as the authors lay
- * theirs out. Its memory is taken for the call only.
+ * Translates the pictures of one domain and writes the grid: a column a picture, seven rows, as the authors
+ * lay theirs out. Its memory is taken for the call only.
  */
 export async function writeSampleGrid(
   model: Ugatit,

@@ -26,8 +26,9 @@ const REDRAW_SECONDS = 0.1;
 const RATE_SECONDS = 20;
 
 /**
- * Progress of a command with a known number of steps: step, steps/s, time left, and free text. On a terminal one line
- * that is redrawn; elsewhere (a file, a CI log) a plain line now and then, the last step always included.
+ * Progress of a command with a known number of steps: step, steps/s, time left, and free text. On a terminal
+ * one line that is redrawn; elsewhere (a file, a CI log) a plain line now and then, the last step always
+ * included.
  */
 export class Progress {
   private readonly stream: ProgressStream;

@@ -1,6 +1,6 @@
 /**
- * Errors whose message is written for the user: shown as one sentence, without a stack trace. Recognised by name, so
- * that this file needs to import none of the rooms that throw them.
+ * Errors whose message is written for the user: shown as one sentence, without a stack trace. Recognised by
+ * name, so that this file needs to import none of the rooms that throw them.
  */
 const FOR_USERS = new Set([
   'AdawnError',
@@ -28,9 +28,9 @@ export function describeError(error: unknown): string {
 }
 
 /**
- * Runs a command's main function. A failure prints one clear sentence on standard error and makes the exit code 1
- * (ADAWN_TRACE=1 adds the stack). The process ends by itself once nothing is left to do, so that devices and files can
- * be closed in order.
+ * Runs a command's main function. A failure prints one clear sentence on standard error and makes the exit
+ * code 1 (ADAWN_TRACE=1 adds the stack). The process ends by itself once nothing is left to do, so that
+ * devices and files can be closed in order.
  */
 export async function runCli(main: () => Promise<void> | void): Promise<void> {
   // `adawn ... | head` closes our output early: that is no failure.
@@ -47,8 +47,8 @@ export async function runCli(main: () => Promise<void> | void): Promise<void> {
 }
 
 /**
- * For yargs' `.fail()`: turns its complaints (unknown option, missing argument) into a UsageError that names the way
- * out, and passes on what the command itself threw.
+ * For yargs' `.fail()`: turns its complaints (unknown option, missing argument) into a UsageError that names
+ * the way out, and passes on what the command itself threw.
  */
 export function failWithUsage(message: string | null, error: Error | undefined): never {
   if (error) throw error;

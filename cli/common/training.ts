@@ -23,7 +23,8 @@ export function stopOnSignals(): { signal: AbortSignal; dispose(): void } {
 /** The progress bar of a training run: step, rate, time left, D and G loss. */
 export function progressObserver(device: Device, config: RunConfig, options: LoopOptions): Observer {
   const { model } = config;
-  const kind = `${model.light ? 'light' : 'full'} ${model.size}x${model.size}, ch ${model.ch}, batch ${model.batch}`;
+  const { light, size, ch, batch } = model;
+  const kind = `${light ? 'light' : 'full'} ${size}x${size}, ch ${ch}, batch ${batch}`;
   console.log(`U-GAT-IT ${kind} on ${config.data}, ${device.name}`);
   let bar: Progress | null = null;
   let compiled = 0;

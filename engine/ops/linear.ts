@@ -21,7 +21,8 @@ export function splitRows(outFeatures: number, inFeatures: number, maxBinding: n
   if (most < 1) {
     throw new ShapeError(
       `linear: one row of ${inFeatures} weights needs ${Math.ceil(inFeatures / 2 ** 18)} MiB ` +
-        `in one binding, this adapter allows ${Math.floor(maxBinding / 2 ** 20)} MiB: use --light or a smaller --size`,
+        `in one binding, this adapter allows ${Math.floor(maxBinding / 2 ** 20)} MiB: ` +
+        'use --light or a smaller --size',
     );
   }
   // Whole tiles of the kernels, where a block has that many rows.

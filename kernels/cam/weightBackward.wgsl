@@ -1,6 +1,7 @@
-// Gradients of y[o,c] = W[o,c] gap[c] + W[o,C+c] gmp[c]: dW[o,c] = dy[o,c] gap[c], dW[o,C+c] = dy[o,c] gmp[c];
-// part[s,0,c] = sum of dy[o,c] W[o,c] and part[s,1,c] = sum of dy[o,c] W[o,C+c] over the rows s PER .. +PER.
-// Any C. dy [O,C], W and dW [O,2C], part [SLICES,2,C]. An invocation owns column c of one slice of rows.
+// Gradients of y[o,c] = W[o,c] gap[c] + W[o,C+c] gmp[c]: dW[o,c] = dy[o,c] gap[c], dW[o,C+c] = dy[o,c]
+// gmp[c]; part[s,0,c] = sum of dy[o,c] W[o,c] and part[s,1,c] = sum of dy[o,c] W[o,C+c] over the rows s PER
+// .. +PER. Any C. dy [O,C], W and dW [O,2C], part [SLICES,2,C]. An invocation owns column c of one slice of
+// rows.
 // needs: flat
 const O: u32 = 1;
 const C: u32 = 1;

@@ -86,7 +86,8 @@ describe('finding a data set', () => {
     const data = await openDataset(join(root, 'some'), { warn: (message) => told.push(message) });
     expect(told.map((message) => message.replace(root, ''))).toEqual([
       '/some/trainA/empty.jpg is an empty file; left out',
-      '/some/trainB/ok.png is not a picture in a known format (JPEG, PNG, WebP, GIF, TIFF, BMP, PNM); left out',
+      '/some/trainB/ok.png is not a picture in a known format ' +
+        '(JPEG, PNG, WebP, GIF, TIFF, BMP, PNM); left out',
       '/some/trainB/page.png is a web page or SVG, not a picture; left out',
     ]);
     expect([countPictures(data.trainA), pictureName(data.trainB, 0)]).toEqual([1, 'ok.webp']);

@@ -1,6 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 
-/** Recorded values of the authors' pipeline (Pillow, OpenCV); outside the repository, so tests skip without it. */
+/**
+ * Recorded values of the authors' pipeline (Pillow, OpenCV); outside the repository, so tests skip without
+ * it.
+ */
 export const goldenPath = new URL('../../../shared/golden/images.safetensors', import.meta.url);
 export const hasGolden = existsSync(goldenPath);
 

@@ -3,7 +3,9 @@ import { fileURLToPath } from 'node:url';
 import { type HostTensor, toFloat32 } from '../../engine/hostTensor.ts';
 import { parseSafetensors } from '../../engine/safetensors.ts';
 
-/** Recordings of the authors' code, where this checkout has them, and our own small set, which it always has. */
+/**
+ * Recordings of the authors' code, where this checkout has them, and our own small set, which it always has.
+ */
 const FOLDERS = {
   shared: fileURLToPath(new URL('../../../shared/golden/', import.meta.url)),
   small: fileURLToPath(new URL('../golden/small/', import.meta.url)),

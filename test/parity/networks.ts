@@ -1,5 +1,5 @@
-import type { Device } from '../../engine/device.ts';
 import { vjp } from '../../engine/autograd.ts';
+import type { Device } from '../../engine/device.ts';
 import { dispose, record, run } from '../../engine/program.ts';
 import { release, type Tensor } from '../../engine/tensor.ts';
 import { read, tensorFrom } from '../../engine/transfer.ts';
@@ -37,7 +37,8 @@ function specsOf(config: NetConfig, maxBinding: number): ParameterSpec[] {
 
 function build(config: NetConfig, p: Lookup, x: Tensor): Tensor[] {
   if (config.kind === 'dis') {
-    const { logit, camLogit, heatmap } = discriminator(p, { ch: config.ch, layers: config.n_layers! }, x, true);
+    const dis = { ch: config.ch, layers: config.n_layers! };
+    const { logit, camLogit, heatmap } = discriminator(p, dis, x, true);
     return [logit, camLogit, heatmap];
   }
   const { ch, n_res: nRes = 0, h: size } = config;

@@ -12,8 +12,8 @@ export interface Augmentation {
 }
 
 /**
- * Draws the choices for a training sample: mirrored with probability 1/2, and a crop position uniform over the
- * (CROP_MARGIN + 1)^2 there are. `random` yields numbers in [0, 1); three are drawn, always.
+ * Draws the choices for a training sample: mirrored with probability 1/2, and a crop position uniform over
+ * the (CROP_MARGIN + 1)^2 there are. `random` yields numbers in [0, 1); three are drawn, always.
  */
 export function drawAugmentation(random: () => number): Augmentation {
   const flip = random() < 0.5;
@@ -29,8 +29,8 @@ export function enlarge(picture: Picture, size: number, flip: boolean): Picture 
 }
 
 /**
- * The authors' training preprocessing: mirror, resize to (size + 30) squared whatever the aspect, crop size x size,
- * scale to [-1, 1]. Returns size x size x 3 values (HWC).
+ * The authors' training preprocessing: mirror, resize to (size + 30) squared whatever the aspect, crop size x
+ * size, scale to [-1, 1]. Returns size x size x 3 values (HWC).
  */
 export function augment(picture: Picture, size: number, random: () => number): Float32Array<ArrayBuffer> {
   const choice = drawAugmentation(random);

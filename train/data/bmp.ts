@@ -1,9 +1,10 @@
 import { createPicture, type Picture } from './picture.ts';
 
 /**
- * Decodes a Windows bitmap: 1, 4, 8 bits with palette, 24 and 32 bits (alpha dropped), rows in either direction. Sharp
- * has no reader for it. Run-length coded and 16-bit bitmaps are refused. Throws plain Errors; the caller names the file.
- * Layout: BITMAPFILEHEADER (14 bytes), BITMAPINFOHEADER or longer, palette of BGR0, rows padded to 4 bytes.
+ * Decodes a Windows bitmap: 1, 4, 8 bits with palette, 24 and 32 bits (alpha dropped), rows in either
+ * direction. Sharp has no reader for it. Run-length coded and 16-bit bitmaps are refused. Throws plain
+ * Errors; the caller names the file. Layout: BITMAPFILEHEADER (14 bytes), BITMAPINFOHEADER or longer, palette
+ * of BGR0, rows padded to 4 bytes.
  */
 export function decodeBmp(bytes: Uint8Array, maxPixels: number): Picture {
   const header = readHeader(bytes);

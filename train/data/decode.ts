@@ -7,8 +7,8 @@ import { decodePnm } from './pnm.ts';
 import { SNIFF_BYTES, type Sniffed, sniff } from './sniff.ts';
 
 /**
- * Pictures with more pixels than this are refused before anything is allocated: a few kB of PNG or JPEG can claim
- * gigabytes. The number is Pillow's own limit (Image.MAX_IMAGE_PIXELS, 1 GiB / 4 / 3).
+ * Pictures with more pixels than this are refused before anything is allocated: a few kB of PNG or JPEG can
+ * claim gigabytes. The number is Pillow's own limit (Image.MAX_IMAGE_PIXELS, 1 GiB / 4 / 3).
  */
 export const MAX_PIXELS = 89_478_485;
 
@@ -22,8 +22,8 @@ sharp.cache(false);
 sharp.concurrency(1);
 
 /**
- * Reads a picture file. Throws DataError with one sentence that names the file when it is no picture, is damaged, cut
- * short or too large.
+ * Reads a picture file. Throws DataError with one sentence that names the file when it is no picture, is
+ * damaged, cut short or too large.
  */
 export async function decodeFile(path: string, options?: DecodeOptions): Promise<Picture> {
   let bytes: Uint8Array;
@@ -36,11 +36,12 @@ export async function decodeFile(path: string, options?: DecodeOptions): Promise
 }
 
 /**
- * Decodes the bytes of a picture file as Pillow's `convert('RGB')` does: alpha dropped (the colour under it stays),
- * grey replicated, palettes looked up, embedded colour profiles ignored, CMYK by the plain product formula. Two
- * deviations, both wanted: EXIF orientation is applied (Pillow leaves photos of phones lying on their side), and
- * 16-bit values keep their high byte (Pillow clips 16-bit grey to 255, which turns it white). Of animations the first
- * frame. The content decides about the format, not the name; `name` is for messages only.
+ * Decodes the bytes of a picture file as Pillow's `convert('RGB')` does: alpha dropped (the colour under it
+ * stays), grey replicated, palettes looked up, embedded colour profiles ignored, CMYK by the plain product
+ * formula. Two deviations, both wanted: EXIF orientation is applied (Pillow leaves photos of phones lying on
+ * their side), and 16-bit values keep their high byte (Pillow clips 16-bit grey to 255, which turns it
+ * white). Of animations the first frame. The content decides about the format, not the name; `name` is for
+ * messages only.
  */
 export async function decodeBytes(
   bytes: Uint8Array,
@@ -81,7 +82,8 @@ function damage(error: unknown): string {
 
 /** JPEG, PNG, WebP, GIF, TIFF through libvips. */
 async function decodeWithSharp(bytes: Uint8Array, maxPixels: number): Promise<Picture> {
-  // 'error' takes what Pillow takes: it refuses cut files and bad PNG checksums, and lives with JPEG warnings.
+  // 'error' takes what Pillow takes: it refuses cut files and bad PNG checksums, and lives with JPEG
+  // warnings.
   const image = sharp(bytes, { failOn: 'error', limitInputPixels: maxPixels, ignoreIcc: true });
   const { space } = await image.metadata();
   if (space === 'cmyk') {
@@ -120,8 +122,8 @@ function cmykToRgb(data: Uint8Array, channels: number): Uint8Array {
 }
 
 /**
- * A quick look at the first bytes of a file: finds empty files, LFS pointers, web pages and the like without decoding.
- * Never throws; a file that cannot be opened is a problem like another.
+ * A quick look at the first bytes of a file: finds empty files, LFS pointers, web pages and the like without
+ * decoding. Never throws; a file that cannot be opened is a problem like another.
  */
 export async function probeFile(path: string): Promise<Sniffed> {
   let file: FileHandle | undefined;

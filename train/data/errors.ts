@@ -1,6 +1,6 @@
 /**
- * What went wrong with a picture, a folder or the picture stream, in one clear sentence that names the file and the
- * way out. Shown to users as it stands, without a stack trace.
+ * What went wrong with a picture, a folder or the picture stream, in one clear sentence that names the file
+ * and the way out. Shown to users as it stands, without a stack trace.
  */
 export class DataError extends Error {
   override readonly name = 'DataError';

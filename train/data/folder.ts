@@ -28,8 +28,8 @@ export interface Dataset extends Record<Split, Source> {
 export type DataLocation = { kind: 'toy' } | { kind: 'folder'; name: string; path: string };
 
 /**
- * Finds the data set that a user means by `nameOrPath`: `toy-cat2dog`, a folder NAME below `dataRoot`, or the path of a
- * folder. Throws a DataError with three lines of help when there is none.
+ * Finds the data set that a user means by `nameOrPath`: `toy-cat2dog`, a folder NAME below `dataRoot`, or the
+ * path of a folder. Throws a DataError with three lines of help when there is none.
  */
 export async function resolveData(nameOrPath: string, dataRoot = 'dataset'): Promise<DataLocation> {
   if (nameOrPath === TOY_NAME) return { kind: 'toy' };
@@ -81,9 +81,9 @@ export interface OpenOptions {
 }
 
 /**
- * Finds a data set (see resolveData) and lists its pictures. Files that are plainly no pictures (empty, LFS pointers,
- * web pages) are reported by name and left out; damage further inside shows when they are decoded. Throws DataError when
- * a needed folder is missing or has no picture left.
+ * Finds a data set (see resolveData) and lists its pictures. Files that are plainly no pictures (empty, LFS
+ * pointers, web pages) are reported by name and left out; damage further inside shows when they are decoded.
+ * Throws DataError when a needed folder is missing or has no picture left.
  */
 export async function openDataset(nameOrPath: string, options: OpenOptions = {}): Promise<Dataset> {
   const { need = ['trainA', 'trainB'], warn = console.warn } = options;
@@ -140,9 +140,9 @@ export async function openFolder(folder: string): Promise<OpenedFolder> {
 }
 
 /**
- * The picture files of a folder and its subfolders in the authors' order (Python's sorted(os.walk)): folders sorted by
- * path, names sorted within each, both by code point. Told by extension; hidden files and folders are passed over, and
- * linked folders are not followed (they could lead in circles).
+ * The picture files of a folder and its subfolders in the authors' order (Python's sorted(os.walk)): folders
+ * sorted by path, names sorted within each, both by code point. Told by extension; hidden files and folders
+ * are passed over, and linked folders are not followed (they could lead in circles).
  */
 export async function scanFolder(folder: string): Promise<string[]> {
   const found: { root: string; names: string[] }[] = [];

@@ -4,8 +4,8 @@ import type { Picture } from './picture.ts';
 export const TEXT_HEIGHT = 9;
 
 /**
- * A 5x7 pixel font for the labels of picture grids: a glyph is seven base-32 digits (0-9, a-v), one per row from the
- * top, whose five bits are the pixels from the left.
+ * A 5x7 pixel font for the labels of picture grids: a glyph is seven base-32 digits (0-9, a-v), one per row
+ * from the top, whose five bits are the pixels from the left.
  */
 const glyphs: Record<string, string> = Object.fromEntries(
   (
@@ -20,8 +20,8 @@ const glyphs: Record<string, string> = Object.fromEntries(
 );
 
 /**
- * Draws one line of text, black on a white plate, with its upper left corner at (left, top). Small letters become
- * capitals; characters the font lacks are left blank; what leaves the picture is cut off.
+ * Draws one line of text, black on a white plate, with its upper left corner at (left, top). Small letters
+ * become capitals; characters the font lacks are left blank; what leaves the picture is cut off.
  */
 export function drawText(picture: Picture, text: string, left: number, top: number): void {
   const set = (x: number, y: number, value: number) => {

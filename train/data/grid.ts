@@ -15,8 +15,9 @@ export interface GridOptions {
 }
 
 /**
- * Puts pictures into rows and columns: `rows[r][c]`. All must have the size of the first; rows may be shorter than the
- * longest. The authors' sample grid is 7 rows (real, heat map, identity, heat map, fake, heat map, cycle) times n columns.
+ * Puts pictures into rows and columns: `rows[r][c]`. All must have the size of the first; rows may be shorter
+ * than the longest. The authors' sample grid is 7 rows (real, heat map, identity, heat map, fake, heat map,
+ * cycle) times n columns.
  */
 export function composeGrid(rows: readonly (readonly Picture[])[], options: GridOptions = {}): Picture {
   const { gap = 0, background = 255 } = options;
@@ -31,7 +32,8 @@ export function composeGrid(rows: readonly (readonly Picture[])[], options: Grid
     row.forEach((picture, c) => {
       if (picture.width !== width || picture.height !== height) {
         throw new DataError(
-          `picture grid: row ${r}, column ${c} is ${picture.width}x${picture.height}, the others ${width}x${height}`,
+          `picture grid: row ${r}, column ${c} is ${picture.width}x${picture.height}, ` +
+            `the others ${width}x${height}`,
         );
       }
       paste(out, picture, gap + c * (width + gap), head + gap + r * (height + gap));
@@ -61,8 +63,8 @@ export function toByte(value: number): number {
 }
 
 /**
- * Picture number `index` of a network's output (N x height x width x 3, values in [-1, 1]) as bytes. x * 0.5 + 0.5 is
- * rounded to float32 before it is scaled, as in the authors' code.
+ * Picture number `index` of a network's output (N x height x width x 3, values in [-1, 1]) as bytes. x * 0.5
+ * + 0.5 is rounded to float32 before it is scaled, as in the authors' code.
  */
 export function toPicture(values: Float32Array, height: number, width: number, index = 0): Picture {
   const picture = createPicture(width, height);

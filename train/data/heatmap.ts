@@ -9,9 +9,9 @@ export interface ByteMap {
 }
 
 /**
- * An attention map as the authors paint it: stretched to 0..255, enlarged bilinearly to size x size as OpenCV does,
- * then coloured with OpenCV's JET map (here in RGB order). `map` holds height x width values. A constant map, which is 0/0
- * in their code, comes out dark blue, as theirs does.
+ * An attention map as the authors paint it: stretched to 0..255, enlarged bilinearly to size x size as OpenCV
+ * does, then coloured with OpenCV's JET map (here in RGB order). `map` holds height x width values. A
+ * constant map, which is 0/0 in their code, comes out dark blue, as theirs does.
  */
 export function heatmapPicture(map: Float32Array, height: number, width: number, size: number): Picture {
   if (map.length !== height * width) {
@@ -20,7 +20,10 @@ export function heatmapPicture(map: Float32Array, height: number, width: number,
   return applyJet(resizeMap({ width, height, data: stretchMap(map) }, size, size));
 }
 
-/** (map - min) / max of that, times 255, truncated to bytes; float32 throughout, NaN becomes 0 (as NumPy does). */
+/**
+ * (map - min) / max of that, times 255, truncated to bytes; float32 throughout, NaN becomes 0 (as NumPy
+ * does).
+ */
 export function stretchMap(map: Float32Array): Uint8Array {
   let low = Number.POSITIVE_INFINITY;
   let high = Number.NEGATIVE_INFINITY;
@@ -70,8 +73,9 @@ function edgeTap(tap: Tap, from: number): Tap {
 }
 
 /**
- * OpenCV's 8-bit `resize(..., INTER_LINEAR)`, bit for bit, with its curious truncation of the intermediate sums
- * (modules/imgproc/src/resize.cpp, VResizeLinear). Not for an exact halving, where OpenCV switches to area averaging.
+ * OpenCV's 8-bit `resize(..., INTER_LINEAR)`, bit for bit, with its curious truncation of the intermediate
+ * sums (modules/imgproc/src/resize.cpp, VResizeLinear). Not for an exact halving, where OpenCV switches to
+ * area averaging.
  */
 export function resizeMap(map: ByteMap, width: number, height: number): ByteMap {
   if (width === map.width && height === map.height) return map;
@@ -106,8 +110,8 @@ export function roundHalfEven(value: number): number {
 }
 
 /**
- * OpenCV's JET map as 256 x RGB bytes: three trapezoids of slope 4, centred on 3/4 (red), 1/2 (green), 1/4 (blue). Its
- * source is a printed table; entry 159 alone is rounded differently there.
+ * OpenCV's JET map as 256 x RGB bytes: three trapezoids of slope 4, centred on 3/4 (red), 1/2 (green), 1/4
+ * (blue). Its source is a printed table; entry 159 alone is rounded differently there.
  */
 export const JET: Uint8Array = makeJet();
 

@@ -24,7 +24,9 @@ export interface LoaderOptions {
   augment?: boolean;
   /** A new order each epoch (default), or always the sorted one. */
   shuffle?: boolean;
-  /** Threads that decode; 0 decodes on the calling thread. Default: the machine's cores less one, at most 4. */
+  /**
+   * Threads that decode; 0 decodes on the calling thread. Default: the machine's cores less one, at most 4.
+   */
   threads?: number;
   /** The step whose batch comes first: as if that many batches had been taken already. Default 0. */
   startStep?: number;
@@ -60,12 +62,14 @@ export interface Loader {
 }
 
 /**
- * The endless stream of training batches. Sample k of a domain depends on (seed, k) and the pictures only: which picture,
- * how mirrored, how cropped. So the stream is the same for any number of threads, and a loader with `startStep: n`
- * continues an interrupted one bit for bit. Pictures are decoded on other threads, ahead of the training.
+ * The endless stream of training batches. Sample k of a domain depends on (seed, k) and the pictures only:
+ * which picture, how mirrored, how cropped. So the stream is the same for any number of threads, and a loader
+ * with `startStep: n` continues an interrupted one bit for bit. Pictures are decoded on other threads, ahead
+ * of the training.
  *
- * Both domains are shuffled independently each epoch and restart independently when exhausted, as the authors' two
- * iterators do. A picture that cannot be decoded is reported once and replaced by the next one of its epoch.
+ * Both domains are shuffled independently each epoch and restart independently when exhausted, as the
+ * authors' two iterators do. A picture that cannot be decoded is reported once and replaced by the next one
+ * of its epoch.
  */
 export function createLoader(options: LoaderOptions): Loader {
   const { size, batch = 1, startStep = 0, ahead = 4 } = options;
@@ -202,8 +206,8 @@ interface Cache {
 }
 
 /**
- * Keeps resized pictures until the budget is full, and then those for good: an epoch visits each picture once, so
- * throwing out the oldest would throw out just what comes next.
+ * Keeps resized pictures until the budget is full, and then those for good: an epoch visits each picture
+ * once, so throwing out the oldest would throw out just what comes next.
  */
 function createCache(budget: number): Cache {
   const pictures = new Map<string, Picture>();

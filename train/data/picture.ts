@@ -21,7 +21,9 @@ export function createPicture(width: number, height: number, data?: Uint8Array):
   return { width, height, data: pixels };
 }
 
-/** The rectangle of `width` x `height` pixels whose upper left corner is (`left`, `top`); it must lie inside. */
+/**
+ * The rectangle of `width` x `height` pixels whose upper left corner is (`left`, `top`); it must lie inside.
+ */
 export function crop(picture: Picture, left: number, top: number, width: number, height: number): Picture {
   if (left < 0 || top < 0 || left + width > picture.width || top + height > picture.height) {
     throw new DataError(

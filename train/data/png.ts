@@ -15,8 +15,8 @@ export async function encodePng(picture: Picture): Promise<Uint8Array> {
 }
 
 /**
- * Writes a PNG file, making its folder when missing. The file appears whole or not at all: it is written under a
- * temporary name and renamed, so that a viewer or an interrupted run never sees half a picture.
+ * Writes a PNG file, making its folder when missing. The file appears whole or not at all: it is written
+ * under a temporary name and renamed, so that a viewer or an interrupted run never sees half a picture.
  */
 export async function writePng(path: string, picture: Picture): Promise<void> {
   const temporary = `${path}.${process.pid}-${written++}.tmp`;

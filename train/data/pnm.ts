@@ -1,9 +1,9 @@
 import { createPicture, type Picture } from './picture.ts';
 
 /**
- * Decodes portable any-map files (PBM, PGM, PPM; P1 to P6, plain and raw, up to 16 bits). Sharp has no reader for them.
- * Values are scaled to 0..255 by 255/maxval, rounded (Pillow does the same). Throws plain Errors; the caller names the
- * file. Format: https://netpbm.sourceforge.net/doc/ppm.html
+ * Decodes portable any-map files (PBM, PGM, PPM; P1 to P6, plain and raw, up to 16 bits). Sharp has no reader
+ * for them. Values are scaled to 0..255 by 255/maxval, rounded (Pillow does the same). Throws plain Errors;
+ * the caller names the file. Format: https://netpbm.sourceforge.net/doc/ppm.html
  */
 export function decodePnm(bytes: Uint8Array, maxPixels: number): Picture {
   const type = bytes[1] - 48; // 1..6: bits, grey, colour; plain first, then raw

@@ -23,10 +23,15 @@ export interface SamplePool {
 /** A picture that cannot be decoded; the message names the file. */
 export class UnreadablePicture extends DataError {}
 
-/** Tasks given to a thread ahead of its answers: one in work, one waiting, so that it never idles for a message. */
+/**
+ * Tasks given to a thread ahead of its answers: one in work, one waiting, so that it never idles for a
+ * message.
+ */
 const TASKS_PER_THREAD = 2;
 
-/** A pool of `threads` worker threads over `sources`; with 0 threads samples are made on the calling thread. */
+/**
+ * A pool of `threads` worker threads over `sources`; with 0 threads samples are made on the calling thread.
+ */
 export function createPool(sources: readonly Source[], threads: number): SamplePool {
   return threads > 0 ? createThreadPool(sources, threads) : createLocalPool(sources);
 }

@@ -32,9 +32,9 @@ export interface Plan {
 }
 
 /**
- * Plans a data set in `target` from folders of pictures: two folders (A and B), or one that holds either the standard
- * layout, which is kept, or exactly two folders, which become A and B in alphabetical order. Throws DataError when there
- * is nothing to prepare, or when `target` holds pictures already.
+ * Plans a data set in `target` from folders of pictures: two folders (A and B), or one that holds either the
+ * standard layout, which is kept, or exactly two folders, which become A and B in alphabetical order. Throws
+ * DataError when there is nothing to prepare, or when `target` holds pictures already.
  */
 export async function planPreparation(
   sources: readonly string[],
@@ -77,7 +77,8 @@ async function findSources(sources: readonly string[]): Promise<SourceFolder[]> 
     return pair(join(root, a), join(root, b));
   }
   throw new DataError(
-    `${root} holds ${folders.length} folders: give two folders of pictures, A and B, or one that holds just those two`,
+    `${root} holds ${folders.length} folders: give two folders of pictures, A and B, ` +
+      'or one that holds just those two',
   );
 }
 

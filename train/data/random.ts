@@ -1,8 +1,9 @@
 /**
- * Random numbers that depend on their keys alone (a seed, a stream, a sample number): whoever draws sample k gets the
- * same numbers, in whatever order and on whatever thread samples are made. The keys are mixed by MurmurHash3's
- * finaliser into the state of sfc32 (Chris Doty-Humphrey's PractRand), a small generator of good quality.
- * Returns a generator of numbers in [0, 1) with 32 random bits. Keys are whole numbers up to 2^53.
+ * Random numbers that depend on their keys alone (a seed, a stream, a sample number): whoever draws sample k
+ * gets the same numbers, in whatever order and on whatever thread samples are made. The keys are mixed by
+ * MurmurHash3's finaliser into the state of sfc32 (Chris Doty-Humphrey's PractRand), a small generator of
+ * good quality. Returns a generator of numbers in [0, 1) with 32 random bits. Keys are whole numbers up to
+ * 2^53.
  */
 export function keyedRandom(...keys: number[]): () => number {
   let a = 0x9e3779b9;

@@ -3,7 +3,9 @@ import { createPicture, type Picture } from './picture.ts';
 /** Pillow's 8-bit resampling works with weights of 22 fractional bits (libImaging/Resample.c: 32 - 8 - 2). */
 const PRECISION_BITS = 22;
 
-/** For each output position: its first tap, how many taps, and the integer weights (`stride` per position). */
+/**
+ * For each output position: its first tap, how many taps, and the integer weights (`stride` per position).
+ */
 interface Taps {
   readonly first: Int32Array;
   readonly count: Int32Array;
@@ -52,8 +54,9 @@ function bilinearTaps(from: number, to: number): Taps {
 
 /**
  * Resizes to `width` x `height` without regard to the aspect ratio, bit for bit as Pillow's antialiased
- * `resize(..., Image.BILINEAR)` on 8-bit RGB: the horizontal pass first, each pass in 22-bit fixed point and rounded to
- * bytes, a pass left out when that size stays. (sharp's kernels differ.) Returns the picture itself when nothing changes.
+ * `resize(..., Image.BILINEAR)` on 8-bit RGB: the horizontal pass first, each pass in 22-bit fixed point and
+ * rounded to bytes, a pass left out when that size stays. (sharp's kernels differ.) Returns the picture
+ * itself when nothing changes.
  */
 export function resizeBilinear(picture: Picture, width: number, height: number): Picture {
   let result = picture;

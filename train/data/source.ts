@@ -20,15 +20,17 @@ export function countPictures(source: Source): number {
   return source.kind === 'files' ? source.files.length : source.count;
 }
 
-/** The name of a picture without folder: its file name, or what a file of the drawn picture would be called. */
+/**
+ * The name of a picture without folder: its file name, or what a file of the drawn picture would be called.
+ */
 export function pictureName(source: Source, index: number): string {
   if (source.kind === 'files') return basename(source.files[index]);
   return `${source.domain}-${String(index).padStart(4, '0')}.png`;
 }
 
 /**
- * Picture `index`, decoded or drawn. Drawn pictures are made at `size` squared, so that they need no resizing; files
- * have the size they have. Throws DataError when the file is unreadable.
+ * Picture `index`, decoded or drawn. Drawn pictures are made at `size` squared, so that they need no
+ * resizing; files have the size they have. Throws DataError when the file is unreadable.
  */
 export async function readPicture(source: Source, index: number, size: number): Promise<Picture> {
   if (source.kind === 'files') return decodeFile(source.files[index]);

@@ -52,7 +52,9 @@ const TONES: readonly (readonly [Colour, Colour])[] = [
   ],
 ];
 
-/** Draws one of several places, all out of focus, as behind a portrait. Both animals are seen in all of them. */
+/**
+ * Draws one of several places, all out of focus, as behind a portrait. Both animals are seen in all of them.
+ */
 export function drawBackground(canvas: Canvas, dice: Dice): void {
   canvas.frame = PICTURE_FRAME;
   const scene = dice.pick([

@@ -5,8 +5,8 @@ import type { Scene } from './scene.ts';
 import { blob, ellipse, type Figure, melt, stroke } from './shapes.ts';
 
 /**
- * Neck, shoulders and breast behind the head, in the head's frame without its roll. `chin` is where the head ends below
- * (its shadow falls there), `neck` the half width of the neck.
+ * Neck, shoulders and breast behind the head, in the head's frame without its roll. `chin` is where the head
+ * ends below (its shadow falls there), `neck` the half width of the neck.
  */
 export function drawBody(scene: Scene, chin: number, neck: number): void {
   const { canvas, coat, pose, light, dice } = scene;

@@ -4,7 +4,10 @@ import { type Box, type Figure, grow } from './shapes.ts';
 /** Red, green, blue in 0..1 (sRGB values, as they are written). */
 export type Colour = readonly [number, number, number];
 
-/** Writes the colour of a point into `out`; `depth` is the point's signed distance to the edge (negative inside). */
+/**
+ * Writes the colour of a point into `out`; `depth` is the point's signed distance to the edge (negative
+ * inside).
+ */
 export type Shade = (out: Float64Array, x: number, y: number, depth: number) => void;
 
 /** Where a drawing sits in the picture, whose corners are (-1, -1) upper left and (1, 1). */
@@ -53,8 +56,8 @@ interface PaintOptions {
 const colourOut = new Float64Array(3);
 
 /**
- * Paints a figure. Pixels on the edge are covered in proportion to their distance to it, which smooths the outline;
- * `paint` is a colour or a function of the point.
+ * Paints a figure. Pixels on the edge are covered in proportion to their distance to it, which smooths the
+ * outline; `paint` is a colour or a function of the point.
  */
 export function paint(
   canvas: Canvas,

@@ -139,7 +139,9 @@ function drawHead(scene: Scene, build: Build): Figure {
 
 const spotOut = new Float64Array(3);
 
-/** The two whisker pads and the chin: small, round, lighter than the rest, and hardly longer than the face. */
+/**
+ * The two whisker pads and the chin: small, round, lighter than the rest, and hardly longer than the face.
+ */
 function drawMuzzle(scene: Scene): void {
   const { canvas, coat, pose, light, dice } = scene;
   const pale = mix(coat.breast, coat.white, dice.range(0.2, 0.8));

@@ -12,8 +12,8 @@ import { createDice } from './random.ts';
 export type ToyDomain = 'cat' | 'dog';
 
 /**
- * Draws a portrait of a cat or a dog, `size` x `size`. A pure function: the same arguments give the same bytes. The seed
- * decides pose, coat, light and place; the size only how finely it is drawn.
+ * Draws a portrait of a cat or a dog, `size` x `size`. A pure function: the same arguments give the same
+ * bytes. The seed decides pose, coat, light and place; the size only how finely it is drawn.
  */
 export function drawToy(domain: ToyDomain, seed: number, size: number): Picture {
   const dice = createDice(seed, domain === 'cat' ? 0xca7 : 0xd06);

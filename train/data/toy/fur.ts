@@ -85,7 +85,10 @@ export const fineness = (canvas: Canvas): number => smoothstep(0.055, 0.02, pixe
 
 const head = new Float64Array(3);
 
-/** The shade of a turned head: coat where the ball is seen, light by its normal, streaks, darker towards the rim. */
+/**
+ * The shade of a turned head: coat where the ball is seen, light by its normal, streaks, darker towards the
+ * rim.
+ */
 export function headShade(canvas: Canvas, coat: Coat, pose: Pose, light: Light): Shade {
   const fine = fineness(canvas);
   return (out, x, y, d) => {
@@ -98,8 +101,8 @@ export function headShade(canvas: Canvas, coat: Coat, pose: Pose, light: Light):
 }
 
 /**
- * Single hairs over what is drawn: short strokes that take the colour under their root, a little lighter or darker.
- * `root` gives a starting point and the direction there, or nothing to leave a hair out.
+ * Single hairs over what is drawn: short strokes that take the colour under their root, a little lighter or
+ * darker. `root` gives a starting point and the direction there, or nothing to leave a hair out.
  */
 export function drawHairs(
   canvas: Canvas,

@@ -31,7 +31,10 @@ export interface Spot {
   readonly narrow: number;
 }
 
-/** Where the point (x, y, z) of the head is seen; without z, the point of the ball's surface in front of (x, y). */
+/**
+ * Where the point (x, y, z) of the head is seen; without z, the point of the ball's surface in front of (x,
+ * y).
+ */
 export function see(pose: Pose, x: number, y: number, z = surface(x, y)): Spot {
   const depth = z * Math.cos(pose.yaw) - x * Math.sin(pose.yaw);
   // A face turned by the yaw plus where it sits on the ball; things around the corner never vanish quite.
@@ -47,7 +50,10 @@ export function see(pose: Pose, x: number, y: number, z = surface(x, y)): Spot {
 const surface = (x: number, y: number): number =>
   0.85 * Math.sqrt(Math.max(0.04, HEAD_RADIUS * HEAD_RADIUS - x * x - y * y));
 
-/** The inverse of `see` on the ball: which point of the head is seen at (x, y). Written into `out`: x, y, and nz. */
+/**
+ * The inverse of `see` on the ball: which point of the head is seen at (x, y). Written into `out`: x, y, and
+ * nz.
+ */
 export function unsee(pose: Pose, x: number, y: number, out: Float64Array): void {
   const r2 = HEAD_RADIUS * HEAD_RADIUS;
   const d2 = Math.min(x * x + y * y, r2 * 0.98);

@@ -1,6 +1,6 @@
 /**
- * Shapes as signed distance functions: negative inside, positive outside, in the units of the drawing. Formulas after
- * Inigo Quilez, https://iquilezles.org/articles/distfunctions2d/
+ * Shapes as signed distance functions: negative inside, positive outside, in the units of the drawing.
+ * Formulas after Inigo Quilez, https://iquilezles.org/articles/distfunctions2d/
  */
 export type Shape = (x: number, y: number) => number;
 
@@ -127,7 +127,10 @@ export function melt(k: number, ...figures: Figure[]): Figure {
   return { shape, box: grow(box, k / 4) };
 }
 
-/** A bent stroke from (x0, y0) over the control point (xc, yc) to (x1, y1), its half width going from w0 to w1. */
+/**
+ * A bent stroke from (x0, y0) over the control point (xc, yc) to (x1, y1), its half width going from w0 to
+ * w1.
+ */
 export function stroke(
   [x0, y0]: readonly [number, number],
   [xc, yc]: readonly [number, number],
