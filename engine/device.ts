@@ -71,6 +71,12 @@ export interface OpenOptions {
   readonly minimal?: boolean;
 }
 
+/** Devices that are being closed on purpose. */
+const closing = new WeakSet<Device>();
+
+const oneLine = ({ message, reason }: GPUDeviceLostInfo) =>
+  message.replace(/\s+/g, ' ').replace(/\.? *$/, '') || reason;
+
 /**
  * Opens a device with the features and limits the adapter has.
  * @throws DeviceError when the adapter refuses.
@@ -104,9 +110,7 @@ export async function openOn(adapter: GPUAdapter, options: OpenOptions = {}): Pr
     device.failure ??= new DeviceError(`the GPU reported: ${event.error.message}`);
   });
   gpu.lost.then((loss) => {
-    if (loss.reason !== 'destroyed') {
-      device.failure ??= new DeviceError(`the GPU device was lost (${loss.message || loss.reason})`);
-    }
+    if (!closing.has(device)) device.failure = new DeviceError(`the GPU device was lost (${oneLine(loss)})`);
   });
   return device;
 }
@@ -138,20 +142,22 @@ async function compile(device: Device, spec: KernelSpec): Promise<Pipeline> {
     : { code: text, fields: [] };
   if (fields.length > 0) kinds.push('uniform');
   const label = kernelKey(spec);
-  const layout = device.gpu.createBindGroupLayout({ label, entries: kinds.map(layoutEntry) });
-  device.gpu.pushErrorScope('validation');
-  const module = device.gpu.createShaderModule({ code, label });
-  const pending = device.gpu.createComputePipelineAsync({
-    label,
-    layout: device.gpu.createPipelineLayout({ bindGroupLayouts: [layout] }),
-    compute: { module, entryPoint: spec.entry },
+  const { result, error } = await scoped(device, 'validation', () => {
+    const layout = device.gpu.createBindGroupLayout({ label, entries: kinds.map(layoutEntry) });
+    const module = device.gpu.createShaderModule({ code, label });
+    const layouts = device.gpu.createPipelineLayout({ bindGroupLayouts: [layout] });
+    const compute = { module, entryPoint: spec.entry };
+    const made = device.gpu.createComputePipelineAsync({ label, layout: layouts, compute });
+    // Both ways out are taken at once: nobody listens yet when it fails early.
+    return { layout, made: made.catch((reason: unknown) => new Error(String(reason))) };
   });
-  const error = await device.gpu.popErrorScope();
-  const pipeline = await pending.catch((reason: unknown) => {
-    const text = error?.message ?? (reason instanceof Error ? reason.message : String(reason));
-    throw new KernelError(`${label} does not compile: ${text}\n${numbered(code)}`);
-  });
-  return { pipeline, layout, fields };
+  const pipeline = await result.made;
+  if (pipeline instanceof Error) {
+    checkDevice(device);
+    const why = error?.message ?? pipeline.message;
+    throw new KernelError(`${label} does not compile: ${why}\n${numbered(code)}`);
+  }
+  return { pipeline, layout: result.layout, fields };
 }
 
 /**
@@ -170,6 +176,47 @@ export function pipelineFor(device: Device, spec: KernelSpec): Promise<Pipeline>
   return pending;
 }
 
+/** Runs `work` and returns the first error of this kind that it made the GPU report. */
+export async function scoped<T>(
+  device: Device,
+  filter: GPUErrorFilter,
+  work: () => T,
+): Promise<{ result: T; error: GPUError | null }> {
+  device.gpu.pushErrorScope(filter);
+  let result: T;
+  let popped: Promise<GPUError | null> | undefined;
+  try {
+    result = work();
+  } finally {
+    popped = device.gpu.popErrorScope().catch(() => null); // refused when the device is lost
+  }
+  const error = await popped;
+  checkDevice(device);
+  return { result, error };
+}
+
+/**
+ * Runs `allocate`. What it gave is freed again when the GPU refuses the memory.
+ * @throws DeviceError when it does.
+ */
+export async function withinMemory<T>(
+  device: Device,
+  allocate: () => T,
+  free: (allocated: T) => void,
+): Promise<T> {
+  const before = device.pool.memory().live;
+  const { result, error } = await scoped(device, 'out-of-memory', allocate);
+  if (!error) return result;
+  const mib = (bytes: number) => Math.ceil(bytes / 2 ** 20);
+  const wanted = mib(device.pool.memory().live - before);
+  free(result);
+  device.pool.trim(); // what was refused is of no use to anyone
+  throw new DeviceError(
+    `the GPU is out of memory (${mib(before)} MiB in use, ${wanted} MiB more needed): ` +
+      'use --light, a smaller --size, --ch or --batch',
+  );
+}
+
 /** Waits until the GPU has finished what was submitted. */
 export async function finish(device: Device): Promise<void> {
   await untilDone(device.pending, () => device.gpu.queue.onSubmittedWorkDone());
@@ -178,6 +225,7 @@ export async function finish(device: Device): Promise<void> {
 
 /** Drains the queue and destroys the device; buffers of this device are gone afterwards. */
 export async function closeDevice(device: Device): Promise<void> {
+  closing.add(device);
   await device.gpu.queue.onSubmittedWorkDone().catch(() => {});
   device.pool.trim();
   device.gpu.destroy();

@@ -17,14 +17,19 @@ export interface MemoryReport {
 
 type Held = GPUBuffer | GPUTexture;
 
+/** Smallest staging buffer; their sizes are powers of two, so that a few serve reads of any length. */
+const LEAST_STAGING = 4096;
+
 /** What a later `acquire` must ask for to get this one, and its bytes. */
 function kindOf(held: Held): { key: string; bytes: number } {
-  if ('size' in held) return { key: `${held.size}`, bytes: held.size };
+  if ('size' in held) return { key: bufferKey(held.size, held.usage), bytes: held.size };
   const { width, height, depthOrArrayLayers: layers } = held;
   return { key: `${width}x${height}x${layers}`, bytes: width * height * layers * 16 };
 }
 
-/** Pool of storage buffers and rgba32float textures of one device: all of the engine's come from here. */
+const bufferKey = (size: number, usage: number) => `${size} ${usage}`;
+
+/** Pool of buffers and rgba32float textures of one device: all of the engine's come from here. */
 export class Pool {
   private readonly free = new Map<string, Held[]>();
   private readonly report: MemoryReport = { live: 0, pooled: 0, peak: 0, created: 0 };
@@ -49,8 +54,24 @@ export class Pool {
           `${(limit / MIB).toFixed(0)} MiB: use --light, a smaller --size, --ch or --batch`,
       );
     }
-    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
-    return this.take(`${size}`, size, label, () => this.gpu.createBuffer({ size, usage })) as GPUBuffer;
+    const { STORAGE, COPY_SRC, COPY_DST } = GPUBufferUsage;
+    return this.buffer(size, STORAGE | COPY_SRC | COPY_DST, label);
+  }
+
+  /** A buffer of at least `bytes` to copy results into and map; unmapped when it is released. */
+  acquireStaging(bytes: number): GPUBuffer {
+    const size = Math.max(LEAST_STAGING, 2 ** Math.ceil(Math.log2(bytes)));
+    return this.buffer(size, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST, 'staging');
+  }
+
+  /** A uniform buffer of exactly `bytes`. */
+  acquireUniform(bytes: number, label: string): GPUBuffer {
+    return this.buffer(bytes, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST, label);
+  }
+
+  private buffer(size: number, usage: number, label: string): GPUBuffer {
+    const make = () => this.gpu.createBuffer({ size, usage });
+    return this.take(bufferKey(size, usage), size, label, make) as GPUBuffer;
   }
 
   /** A storage texture of exactly this extent, contents undefined. */

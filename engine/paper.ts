@@ -4,7 +4,7 @@ import { Pool } from './memory.ts';
 /** Buffers and textures without memory, for `paperDevice`; what is not here, recording does not use. */
 function paperGpu(gpu: GPUDevice): GPUDevice {
   const nothing = () => {};
-  const buffer = ({ size }: GPUBufferDescriptor) => ({ size, label: '', destroy: nothing });
+  const buffer = ({ size, usage }: GPUBufferDescriptor) => ({ size, usage, label: '', destroy: nothing });
   const texture = ({ size }: GPUTextureDescriptor) => {
     const [width, height, depthOrArrayLayers] = size as number[];
     return { width, height, depthOrArrayLayers, label: '', destroy: nothing };

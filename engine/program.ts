@@ -1,4 +1,4 @@
-import { checkDevice, type Device, type Pipeline, pipelineFor } from './device.ts';
+import { checkDevice, type Device, type Pipeline, pipelineFor, scoped, withinMemory } from './device.ts';
 import { AdawnError, DeviceError } from './errors.ts';
 import { kernelKey } from './kernel.ts';
 import { type MemoryPlan, planMemory, pruneLaunches } from './plan.ts';
@@ -74,8 +74,7 @@ function writeSizes(
   blocks.forEach((block, i) => {
     all.set(block, i * each);
   });
-  const usage = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
-  const buffer = device.gpu.createBuffer({ size: all.length, usage, label: 'launch sizes' });
+  const buffer = device.pool.acquireUniform(all.length, 'launch sizes');
   device.gpu.queue.writeBuffer(buffer, 0, all);
   return { buffer, sizes: places.map((p) => p && { buffer, offset: p.at * each, size: p.size }) };
 }
@@ -116,10 +115,14 @@ function allocateSlots(device: Device, plan: MemoryPlan): Memory {
       );
     }
   } catch (error) {
-    for (const slot of memory) device.pool.release(slot);
+    freeSlots(device, memory);
     throw error;
   }
   return memory;
+}
+
+function freeSlots(device: Device, memory: Memory): void {
+  for (const slot of memory) device.pool.release(slot);
 }
 
 /** What `record` found out before anything was allocated: for `--plan` and for tests. */
@@ -148,36 +151,50 @@ export async function record<Out extends Record<string, Tensor>>(
   onCompile?: (done: number, total: number) => void,
 ): Promise<Program<Out>> {
   const { launches, plan, outputs } = trace(device, build);
-  const pipelines = await compileAll(device, launches, onCompile);
-  device.gpu.pushErrorScope('out-of-memory');
-  device.gpu.pushErrorScope('validation');
-  const memory = allocateSlots(device, plan);
-  const made = new Map<number, Tensor>();
-  const { buffer: sizeBuffer, sizes } = writeSizes(device, launches, pipelines);
-  const steps = launches.map((item, i) => {
-    const { pipeline, layout } = pipelines.get(kernelKey(item.kernel))!;
-    return { launch: item, pipeline, bindGroup: bind(device, item, layout, plan, memory, sizes[i]) };
-  });
-  const invalid = await device.gpu.popErrorScope();
-  const memoryError = await device.gpu.popErrorScope();
-  if (memoryError || invalid) {
-    for (const slot of memory) device.pool.release(slot);
-    if (memoryError) throw new DeviceError(outOfMemory(plan.bytes));
-    throw new DeviceError(`recording failed: ${invalid!.message}`);
+  // Memory first: compiling can take minutes, and whoever runs out of memory wants to know at once.
+  const memory = await withinMemory(
+    device,
+    () => allocateSlots(device, plan),
+    (slots) => freeSlots(device, slots),
+  );
+  try {
+    const pipelines = await compileAll(device, launches, onCompile);
+    const { steps, sizeBuffer } = await bindAll(device, launches, plan, memory, pipelines);
+    const bound = bindOutputs(outputs, plan, memory);
+    return { device, steps, plan, outputs: bound, memory, sizeBuffer, cost: { ms: 0, waits: 0 } };
+  } catch (error) {
+    freeSlots(device, memory);
+    throw error;
   }
+}
+
+/** What a replay needs of every launch. */
+async function bindAll(
+  device: Device,
+  launches: readonly Launch[],
+  plan: MemoryPlan,
+  memory: Memory,
+  pipelines: ReadonlyMap<string, Pipeline>,
+): Promise<{ steps: Step[]; sizeBuffer: GPUBuffer | null }> {
+  const { result, error } = await scoped(device, 'validation', () => {
+    const { buffer: sizeBuffer, sizes } = writeSizes(device, launches, pipelines);
+    const steps = launches.map((item, i) => {
+      const { pipeline, layout } = pipelines.get(kernelKey(item.kernel))!;
+      return { launch: item, pipeline, bindGroup: bind(device, item, layout, plan, memory, sizes[i]) };
+    });
+    return { steps, sizeBuffer };
+  });
+  if (error) throw new DeviceError(`recording failed: ${error.message}`);
+  return result;
+}
+
+/** The results with the memory a run leaves them in. */
+function bindOutputs<Out extends Record<string, Tensor>>(outputs: Out, plan: MemoryPlan, memory: Memory) {
+  const made = new Map<number, Tensor>();
   for (const tensor of Object.values(outputs)) {
     made.set(tensor.id, { ...tensor, storage: storageOf(tensor, plan, memory) });
   }
-  const bound = Object.fromEntries(Object.entries(outputs).map(([k, t]) => [k, made.get(t.id)!]));
-  return { device, steps, plan, outputs: bound as Out, memory, sizeBuffer, cost: { ms: 0, waits: 0 } };
-}
-
-function outOfMemory(bytes: number): string {
-  const mib = Math.ceil(bytes / 2 ** 20);
-  return (
-    `the GPU is out of memory (${mib} MiB of intermediates): ` +
-    'use --light, a smaller --size, --ch or --batch'
-  );
+  return Object.fromEntries(Object.entries(outputs).map(([k, t]) => [k, made.get(t.id)!])) as Out;
 }
 
 async function compileAll(
@@ -215,8 +232,8 @@ export function run(program: Program<Record<string, Tensor>>): void {
 
 /** Returns the program's memory to the pool; its outputs are gone. */
 export function dispose(program: Program<Record<string, Tensor>>): void {
-  for (const slot of program.memory) program.device.pool.release(slot);
-  program.sizeBuffer?.destroy();
+  freeSlots(program.device, program.memory);
+  if (program.sizeBuffer) program.device.pool.release(program.sizeBuffer);
 }
 
 /** The program as a table: one line a launch (label, kernel, shapes, grid). */

@@ -8,6 +8,9 @@ import { untilDone } from './waiting.ts';
 /** Bytes moved by one staging buffer. */
 const CHUNK = 64 * 2 ** 20;
 
+/** How long the news that the device is lost may take after the first failure it causes. */
+const LOSS_MS = 200;
+
 function storage(tensor: Tensor, what: string) {
   const found = rootOf(tensor).storage ?? tensor.storage;
   if (!found) throw new AdawnError(`${what}: ${tensor.label || show(tensor.shape)} is not on the GPU yet`);
@@ -39,23 +42,22 @@ export function tensorFrom(device: Device, values: Float32Array, shape: Shape, l
 }
 
 async function readChunk(device: Device, buffer: GPUBuffer, offset: number, into: Float32Array) {
-  const staging = device.gpu.createBuffer({
-    size: into.byteLength,
-    usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
-    label: 'staging',
-  });
+  const bytes = into.byteLength;
+  const staging = device.pool.acquireStaging(bytes);
   const encoder = device.gpu.createCommandEncoder();
-  encoder.copyBufferToBuffer(buffer, offset, staging, 0, into.byteLength);
+  encoder.copyBufferToBuffer(buffer, offset, staging, 0, bytes);
   device.gpu.queue.submit([encoder.finish()]);
   try {
-    await untilDone(device.pending, () => staging.mapAsync(GPUMapMode.READ));
+    await untilDone(device.pending, () => staging.mapAsync(GPUMapMode.READ, 0, bytes));
   } catch (cause) {
+    staging.destroy();
+    await Promise.race([device.gpu.lost, new Promise((wake) => setTimeout(wake, LOSS_MS))]);
     checkDevice(device);
     throw new DeviceError('reading back from the GPU failed', { cause });
   }
-  into.set(new Float32Array(staging.getMappedRange()));
+  into.set(new Float32Array(staging.getMappedRange(0, bytes)));
   staging.unmap();
-  staging.destroy();
+  device.pool.release(staging);
 }
 
 /** Values of a tensor that has storage (parameter, input, program output), in its own order. */
