@@ -44,7 +44,9 @@ export function makeMatrices(device: Device, extent: Extent, label: string): Mat
   return { tensor, layers, rows, columns };
 }
 
-/** Rows per lane that waste least: fewer share each load of the other operand, more may hang over the edge. */
+/**
+ * Rows per lane that waste least: fewer share each load of the other operand, more may hang over the edge.
+ */
 function rowsPerLane(m: number, choices: readonly number[]): number {
   const effort = (rows: number) => Math.ceil(m / (rows * LANES)) * rows * (1 + 0.5 / rows);
   return choices.reduce((best, rows) => (effort(rows) < effort(best) ? rows : best));
@@ -56,7 +58,9 @@ export interface Forms {
   readonly bByK: boolean;
 }
 
-/** Products A B of every layer of A with a layer of B, or with one that `a.layers / b.layers` of them share. */
+/**
+ * Products A B of every layer of A with a layer of B, or with one that `a.layers / b.layers` of them share.
+ */
 export function multiply(device: Device, a: Matrices, b: Matrices, forms: Forms, label: string): Matrices {
   const [m, k] = forms.aByK ? [a.columns, a.rows] : [a.rows, a.columns];
   const n = forms.bByK ? b.columns : b.rows;

@@ -39,7 +39,9 @@ function tilingOf(device: Device, { N, H, W }: ConvSizes): Tiling {
   return { tilesY, tilesX, tiles, parts, rows: Math.ceil(tiles / parts / 4) * 4 };
 }
 
-/** Whether this path computes a layer: 3x3, stride 1, padded by 1, channels in quads, matrices not too large. */
+/**
+ * Whether this path computes a layer: 3x3, stride 1, padded by 1, channels in quads, matrices not too large.
+ */
 export function fitsWinograd(device: Device, sizes: ConvSizes): boolean {
   const { K, S, P, UP, CI, CO } = sizes;
   if (K !== 3 || S !== 1 || P !== 1 || UP !== 1 || CI % 4 !== 0 || CO % 4 !== 0) return false;

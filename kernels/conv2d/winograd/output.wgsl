@@ -3,6 +3,7 @@
 // of a row or column are cropped. ACT: 0 none, 1 LeakyReLU(SLOPE), 2 ReLU, 3 tanh.
 // With lines, sizes, and fromTexture or fromBuffer. WG: any.
 // needs: flat activate
+// static: BIAS ACT
 const BIAS: bool = false;
 const ACT: u32 = 0;
 const SLOPE: f32 = 0.2;

@@ -4,6 +4,7 @@
 // reflection). One invocation per pixel and every LANES-th quad of channels: it owns its sums, their order is
 // fixed. dd[6 i + j][tile][C] -> dx [N,H,W,C]. With lines, sizes, fromTexture or fromBuffer. WG, LANES: any.
 // needs: flat
+// static: LANES
 const LANES: u32 = 16;
 const WG: u32 = 64;
 

@@ -7,6 +7,7 @@
 // A_BY_K: A is stored [k][m] (a lane then holds neighbouring m) instead of [m][k]. B_BY_K: B is stored [k][n]
 // instead of [n][k]. ROWS: 2, 4 or 8; with A_BY_K 4 or 8. m, n, k multiples of 4.
 // Texels outside of the matrices come out as anything, and nobody reads what they make: m and n need no guard.
+// static: A_BY_K B_BY_K
 enable subgroups;
 
 const ROWS: u32 = 8;

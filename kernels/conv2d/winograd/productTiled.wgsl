@@ -4,6 +4,7 @@
 // a block of 4 x 4 of A each, half of B, into registers while the tiles before them are being multiplied.
 // A_BY_K: A is stored [k][m] instead of [m][k]. B_BY_K: B is stored [k][n] instead of [n][k].
 // m, n, k multiples of 4. Grid: ceil(m / 64), ceil(n / 64), layers.
+// static: A_BY_K B_BY_K
 const A_BY_K: bool = false;
 const B_BY_K: bool = false;
 const SPAN: u32 = 32;
