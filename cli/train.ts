@@ -7,6 +7,7 @@ import { DEFAULTS } from '../model/ugatit.ts';
 import { train } from '../train/loop.ts';
 import type { LoopOptions, RunConfig } from '../train/options.ts';
 import { readConfig, runFolder } from '../train/runFolder.ts';
+import { disLayersOf } from './common/model.ts';
 import { failWithUsage, runCli, UsageError, wholeNumber } from './common/run.ts';
 import { progressObserver, stopOnSignals } from './common/training.ts';
 
@@ -164,14 +165,6 @@ const cli = yargs(hideBin(process.argv))
 
 type Args = Awaited<typeof cli.argv>;
 
-function disLayers(text: string): [number, number] {
-  const numbers = text.split(',').map(Number);
-  if (numbers.length !== 2 || numbers.some((n) => !Number.isInteger(n))) {
-    throw new UsageError(`--dis-layers takes two whole numbers such as 7,5, got "${text}"`);
-  }
-  return [numbers[0], numbers[1]];
-}
-
 function notNegative(name: string, value: number): number {
   if (!Number.isFinite(value) || value < 0) throw new UsageError(`--${name} must be 0 or more, got ${value}`);
   return value;
@@ -193,7 +186,7 @@ function configFrom(args: Args, base: RunConfig): RunConfig {
       ch: args.ch ?? model.ch,
       nRes: args['n-res'] ?? model.nRes,
       batch: args.batch ?? model.batch,
-      disLayers: args['dis-layers'] ? disLayers(args['dis-layers']) : model.disLayers,
+      disLayers: args['dis-layers'] ? disLayersOf(args['dis-layers']) : model.disLayers,
       weightDecay: number('weight-decay', model.weightDecay),
       advWeight: number('adv-weight', model.advWeight),
       cycleWeight: number('cycle-weight', model.cycleWeight),

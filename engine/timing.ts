@@ -28,7 +28,11 @@ export interface TimingOptions {
 /** Two time stamps of a device, and what brings them to the host. */
 export interface Stopwatch {
   readonly device: Device;
-  readonly stamps: { readonly set: GPUQuerySet; readonly resolved: GPUBuffer; readonly host: GPUBuffer } | null;
+  readonly stamps: {
+    readonly set: GPUQuerySet;
+    readonly resolved: GPUBuffer;
+    readonly host: GPUBuffer;
+  } | null;
 }
 
 /** Time stamps a stopwatch holds. WebGPU allows 4096 in a set. */
@@ -60,7 +64,11 @@ export function closeStopwatch({ stamps }: Stopwatch): void {
 }
 
 /** Launches steps in one pass. */
-export function encodePass(encoder: GPUCommandEncoder, steps: readonly Step[], stamps?: GPUComputePassTimestampWrites) {
+export function encodePass(
+  encoder: GPUCommandEncoder,
+  steps: readonly Step[],
+  stamps?: GPUComputePassTimestampWrites,
+) {
   const pass = encoder.beginComputePass(stamps ? { timestampWrites: stamps } : {});
   for (const { launch, pipeline, bindGroup } of steps) {
     pass.setPipeline(pipeline);
@@ -152,7 +160,13 @@ export async function race(
   options: TimingOptions = {},
 ): Promise<Timing[]> {
   const { samples = 9, sampleMs = 20, budgetMs = 1000 } = options;
-  const entries: { steps: readonly Step[]; expected: number; repeats: number; times: number[]; spent: number }[] = [];
+  const entries: {
+    steps: readonly Step[];
+    expected: number;
+    repeats: number;
+    times: number[];
+    spent: number;
+  }[] = [];
   for (const steps of competitors) {
     // The first run compiles in some drivers; the second tells how often to repeat.
     await timeOnce(watch, steps, 1);

@@ -25,6 +25,9 @@ const WIDE: Record<string, string> = {};
 /** Files of engine/ops that are built from other ops and launch no kernel of their own, and why. */
 const COMPOSITE: Record<string, string> = {};
 
+/** Folders of kernels that are no op: shared pieces, and what measures an adapter. */
+const NO_OPS = ['lib', 'measure'];
+
 /** What an op still lacks, as `kernels/NAME` or `case NAME`. Shrinks to nothing before the first release. */
 const PENDING = ['case fill'];
 
@@ -138,7 +141,7 @@ describe('one op, one name', () => {
   };
   const ops = [...new Set(opFiles.map(opOf))];
   const kernelFolders = [...new Set(filesUnder('kernels').map((file) => file.split('/')))]
-    .filter((path) => path.length > 2 && path[1] !== 'lib')
+    .filter((path) => path.length > 2 && !NO_OPS.includes(path[1]))
     .map((path) => path[1]);
   const caseTexts = filesUnder('test/cases').map((file) => withoutComments(text(file)));
   const cases = new Set(

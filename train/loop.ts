@@ -5,6 +5,7 @@ import { loadCheckpoint, loadWeights, saveCheckpoint } from './checkpoint.ts';
 import { type Dataset, openDataset } from './data/folder.ts';
 import { createLoader, type Loader, type TestPicture } from './data/loader.ts';
 import { TrainingError } from './errors.ts';
+import { expectRoom } from './memoryPlan.ts';
 import { metricsFile, type Observer, rewindMetrics, type StepRecord, tell } from './observers.ts';
 import type { LoopOptions, RunConfig } from './options.ts';
 import {
@@ -173,6 +174,7 @@ export async function train(
 ): Promise<RunEnd> {
   const folder = runFolder(options.out);
   const dataset = await openDataset(config.data, { dataRoot: config.dataRoot });
+  await expectRoom(device, config.model);
   const model = createUgatit(device, config.model);
   if (!options.resume) await createRun(folder, config);
   const start = await prepareModel(model, config, folder, options.resume);

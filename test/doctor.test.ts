@@ -1,0 +1,78 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { describe, expect, test } from 'vitest';
+import { openDevice } from '../engine/device.node.ts';
+import { closeDevice, memory } from '../engine/device.ts';
+import { DEFAULTS } from '../model/ugatit.ts';
+import { fittingOptions, memoryNeed } from '../train/memoryPlan.ts';
+import { useDevice } from './device.ts';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+/** Runs the doctor as a user would; its output, also where it fails. */
+async function doctor(args: string[], env: Record<string, string> = {}) {
+  const run = promisify(execFile)(process.execPath, ['--import', 'tsx', 'cli/doctor.ts', ...args], {
+    cwd: root,
+    env: { ...process.env, ...env },
+  });
+  return run.catch((failed: { stdout: string; stderr: string; code: number }) => failed);
+}
+
+describe('the doctor', () => {
+  test('says which adapter is used and how fast it is', async () => {
+    const { stdout } = await doctor(['--json']);
+    const report = JSON.parse(stdout) as Record<string, string>;
+    expect(report.kernels).toBe('compute the right answer');
+    expect(Number.parseFloat(report.arithmetic)).toBeGreaterThan(0.5);
+    expect(Number.parseFloat(report.bandwidth)).toBeGreaterThan(0.1);
+    expect(report.adapter).not.toBe('');
+  });
+
+  test('plans the full model without running it', async () => {
+    const { stdout } = await doctor(['--plan', '--json', '--full', '--size', '256', '--ch', '64']);
+    const report = JSON.parse(stdout) as Record<string, string>;
+    // 670,761,088 parameters (all six networks), of which a copy in gradients and two in Adam.
+    expect(report.weights).toBe('2.50 GiB');
+    expect(report.Adam).toBe('5.00 GiB');
+    expect(report.gradients).toBe('2.50 GiB');
+    expect(Number.parseFloat(report['in all'])).toBeGreaterThan(12);
+  });
+
+  test.runIf(process.platform === 'linux')('tells what to install where there is no adapter', async () => {
+    const none = { VK_DRIVER_FILES: '/dev/null', VK_ICD_FILENAMES: '/dev/null' };
+    const failed = await doctor([], none);
+    expect(failed.stderr).toMatch(/error: no WebGPU adapter found/);
+    expect(failed.stderr).toMatch(/npm run setup/);
+    expect(failed.stderr).not.toMatch(/at .*\.ts:/);
+  });
+});
+
+describe('the plan of a training', () => {
+  const gpu = useDevice();
+  const small = { ...DEFAULTS, size: 32, ch: 4, nRes: 1, disLayers: [4, 3] as const };
+
+  test('allocates nothing on the device', () => {
+    const before = memory(gpu.device);
+    expect(memoryNeed(gpu.device, small).total).toBeGreaterThan(0);
+    expect(memory(gpu.device)).toEqual(before);
+  });
+
+  test('grows with the batch, and names milder options', () => {
+    const one = memoryNeed(gpu.device, small);
+    const two = memoryNeed(gpu.device, { ...small, batch: 2 });
+    expect(two.activations).toBeGreaterThan(1.5 * one.activations);
+    expect(two.weights).toBe(one.weights);
+    const options = fittingOptions(gpu.device, { ...small, batch: 2 }, one.total);
+    expect(options[0]).toMatch(/^--batch 1 /);
+  });
+
+  test('refuses a tensor that exceeds the adapter, before anything is allocated', async () => {
+    const device = await openDevice({ minimal: true });
+    const { maxBinding } = device;
+    device.maxBinding = 2 ** 15;
+    expect(() => memoryNeed(device, small)).toThrow(/in one binding/);
+    device.maxBinding = maxBinding;
+    await closeDevice(device);
+  });
+});

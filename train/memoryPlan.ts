@@ -1,0 +1,137 @@
+import { adapterMemory } from '../engine/adapterMemory.node.ts';
+import type { Device } from '../engine/device.ts';
+import { paperDevice } from '../engine/paper.ts';
+import { trace } from '../engine/program.ts';
+import { allocate } from '../engine/tensor.ts';
+import type { ParameterGroup } from '../model/parameters.ts';
+import {
+  checkConfig,
+  createUgatit,
+  trainingStep,
+  translate,
+  type Ugatit,
+  type UgatitConfig,
+} from '../model/ugatit.ts';
+import { TrainingError } from './errors.ts';
+
+/** GPU memory of a training run in bytes, computed without running it. */
+export interface MemoryNeed {
+  /** Parameters and the vectors of spectral norm. */
+  readonly weights: number;
+  readonly adam: number;
+  readonly gradients: number;
+  /** Everything else the recorded iteration needs: activations and what is computed on the way back. */
+  readonly activations: number;
+  /** What no plan for these activations can do without: the largest sum of tensors alive at once. */
+  readonly lowerBound: number;
+  /** Intermediates of the sample grids, kept beside those of training. */
+  readonly samples: number;
+  readonly total: number;
+  /** Launches of one iteration. */
+  readonly launches: number;
+}
+
+const bytesOf = (groups: readonly ParameterGroup[]) =>
+  groups.flatMap(({ shards }) => shards).reduce((sum, { bytes }) => sum + bytes, 0);
+
+function sampleBytes(device: Device, model: Ugatit): number {
+  const { size } = model.config;
+  const x = allocate(device, [1, size, size, 3], 'sample');
+  const { plan } = trace(device, () => {
+    const fake = translate(model, 'genA2B', x).image;
+    return {
+      identity: translate(model, 'genB2A', x).image,
+      fake,
+      cycle: translate(model, 'genB2A', fake).image,
+    };
+  });
+  return plan.bytes;
+}
+
+/**
+ * What training would need on this adapter, with the kernels it would use. Allocates and runs nothing.
+ * @throws ShapeError or DeviceError where a single tensor exceeds the adapter's limits, AdawnError for an
+ * impossible configuration.
+ */
+export function memoryNeed(device: Device, config: UgatitConfig): MemoryNeed {
+  const paper = paperDevice(device);
+  const model = createUgatit(paper, config);
+  const shape = [config.batch, config.size, config.size, 3];
+  const [a, b] = ['A', 'B'].map((domain) => allocate(paper, shape, `batch ${domain}`));
+  const hyper = allocate(paper, [4], 'Adam numbers');
+  const { plan, launches } = trace(paper, () => {
+    trainingStep(model, a, b, hyper);
+    return {};
+  });
+  const ensembles = [model.generators, model.discriminators];
+  const weights = bytesOf(ensembles.flatMap(({ parameters, u, v }) => [parameters, u, v]));
+  const adam = bytesOf(ensembles.flatMap(({ moments }) => (moments ? [moments.first, moments.second] : [])));
+  const gradients = bytesOf(Object.values(model.gradients));
+  const samples = sampleBytes(paper, model);
+  return {
+    ...{ weights, adam, gradients, samples },
+    activations: plan.bytes,
+    lowerBound: plan.lowerBound,
+    total: weights + adam + gradients + plan.bytes + samples,
+    launches: launches.length,
+  };
+}
+
+/** The same, or what stands against it in words. */
+export function tryNeed(device: Device, config: UgatitConfig): { need: MemoryNeed } | { reason: string } {
+  try {
+    return { need: memoryNeed(device, config) };
+  } catch (error) {
+    if (error instanceof Error && error.name.endsWith('Error')) return { reason: error.message };
+    throw error;
+  }
+}
+
+/** Changes that need less memory, the mildest first, as options of the command line. */
+function milder(config: UgatitConfig): { options: string; config: UgatitConfig }[] {
+  const list: { options: string; config: UgatitConfig }[] = [];
+  const add = (options: string, change: Partial<UgatitConfig>) =>
+    list.push({ options, config: { ...config, ...change } });
+  if (config.batch > 1) add('--batch 1', { batch: 1 });
+  if (!config.light) add('--light', { light: true });
+  for (const ch of [48, 32, 16]) if (ch < config.ch) add(`--ch ${ch}`, { ch });
+  for (const size of [192, 128, 96]) if (size < config.size) add(`--size ${size}`, { size });
+  const least: Partial<UgatitConfig> = { batch: 1, light: true };
+  const both = { size: Math.min(128, config.size), ch: Math.min(32, config.ch) };
+  add(`--light --batch 1 --size ${both.size} --ch ${both.ch}`, { ...least, ...both });
+  return list;
+}
+
+/** Options with which training fits into `bytes`, the mildest first. */
+export function fittingOptions(device: Device, config: UgatitConfig, bytes: number, most = 3): string[] {
+  const found: string[] = [];
+  for (const { options, config: changed } of milder(config)) {
+    if (found.length === most) break;
+    const result = tryNeed(device, changed);
+    if ('need' in result && result.need.total <= bytes) found.push(`${options} (${gib(result.need.total)})`);
+  }
+  return found;
+}
+
+/** Bytes for people. */
+export function gib(bytes: number): string {
+  return bytes < 2 ** 29 ? `${(bytes / 2 ** 20).toFixed(0)} MiB` : `${(bytes / 2 ** 30).toFixed(2)} GiB`;
+}
+
+/**
+ * Says before training starts whether it fits this adapter.
+ * @throws TrainingError with the options that would fit, AdawnError for an impossible configuration.
+ */
+export async function expectRoom(device: Device, config: UgatitConfig): Promise<void> {
+  checkConfig(config);
+  const result = tryNeed(device, config);
+  const room = await adapterMemory(device);
+  if ('need' in result && (!room || result.need.total <= room.bytes)) return;
+  const why =
+    'need' in result
+      ? `training needs ${gib(result.need.total)} of GPU memory, ${device.name} has ${gib(room!.bytes)} (${room!.source})`
+      : result.reason;
+  const fits = fittingOptions(device, config, room?.bytes ?? Number.POSITIVE_INFINITY);
+  const advice = fits.length > 0 ? `these fit: ${fits.join(', ')}` : 'no milder options fit either';
+  throw new TrainingError(`${why}; ${advice} (npx tsx cli/doctor.ts --plan shows the parts)`);
+}
