@@ -7,6 +7,7 @@ import { type ConvPath, chooseConv } from './conv2d/choose.ts';
 import { gatherBackwardInput, gatherForward } from './conv2d/gather.ts';
 import { gatherBackwardWeight } from './conv2d/gatherBackward.ts';
 import { naive } from './conv2d/naive.ts';
+import { gatherTiled } from './conv2d/tiled.ts';
 import { winograd } from './conv2d/winograd.ts';
 import { sumRows } from './sumRows.ts';
 
@@ -94,7 +95,7 @@ const gather: ConvKernels = {
   },
 };
 
-const PATHS: Record<ConvPath, ConvKernels> = { winograd, gather, naive };
+const PATHS: Record<ConvPath, ConvKernels> = { winograd, gather, gatherTiled, naive };
 
 /**
  * Convolution of a reflection-padded, optionally upsampled picture, with bias and activation fused:

@@ -2,6 +2,7 @@
 // by `up` (nearest) and its channels filled with zeros to a multiple of 4: layer = image, row = y + beforeY,
 // texel = (x + beforeX) * xStep + quad * quadStep. Zero as well where the padding does not reach.
 // One invocation owns all quads of one padded pixel. Grid: ceil(paddedW / WG), paddedH, images. WG: any.
+// needs: padding
 struct Padding {
   height: u32,
   width: u32,
@@ -9,7 +10,7 @@ struct Padding {
   up: u32,
   beforeY: i32,  // padding above, in upsampled pixels
   beforeX: i32,  // padding to the left
-  mode: u32,     // padding: 0 reflection, 1 the edge again, 2 zero
+  mode: u32,     // see lib/padding.wgsl
   paddedW: u32,
   xStep: u32,
   quadStep: u32,
@@ -21,26 +22,14 @@ const WG: u32 = 8;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var y: texture_storage_2d_array<rgba32float, write>;
 
-// Source coordinate of padded coordinate i, or -1 where there is none.
-fn source(i: i32, size: i32, mode: u32) -> i32 {
-  var at = i;
-  if (mode == 0) {
-    at = abs(i);
-    at = select(at, 2 * (size - 1) - at, at >= size);
-  } else if (mode == 1) {
-    at = clamp(i, 0, size - 1);
-  }
-  return select(-1, at, at >= 0 && at < size);
-}
-
 @compute @workgroup_size(WG)
 fn main(@builtin(global_invocation_id) at: vec3u) {
   let p = padding;
   if (at.x >= p.paddedW) {
     return;
   }
-  let sy = source(i32(at.y) - p.beforeY, i32(p.height * p.up), p.mode);
-  let sx = source(i32(at.x) - p.beforeX, i32(p.width * p.up), p.mode);
+  let sy = padded_source(i32(at.y) - p.beforeY, i32(p.height * p.up), p.mode);
+  let sx = padded_source(i32(at.x) - p.beforeX, i32(p.width * p.up), p.mode);
   let inside = sy >= 0 && sx >= 0;
   let row = (at.z * p.height + u32(max(sy, 0)) / p.up) * p.width + u32(max(sx, 0)) / p.up;
   let base = row * p.channels;

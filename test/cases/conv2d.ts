@@ -87,10 +87,12 @@ const CONFIGS: Record<string, Config> = {
   '4x4 stride 2, 32 to 40': { x: [1, 12, 20, 32], co: 40, k: 4, pad: 1, stride: 2, bias: true },
 };
 
-/** Winograd's float32 error is that of the plain sum (measured: 4 to 9e-7), so it has no tolerance of its own. */
+/**
+ * Winograd's float32 error is that of the plain sum (measured: 4 to 9e-7), so it has no tolerance of its own.
+ */
 function variantsOf({ x, co, k, pad, stride = 1, upsample = 1 }: Config): string[] {
   const winograd = k === 3 && pad === 1 && stride === 1 && upsample === 1 && x[3] % 4 === 0 && co % 4 === 0;
-  return ['naive', 'gather', ...(winograd ? ['winograd', 'winogradTiled'] : [])];
+  return ['naive', 'gather', 'gatherTiled', ...(winograd ? ['winograd', 'winogradTiled'] : [])];
 }
 
 export const cases: OpCase[] = Object.entries(CONFIGS).map(([name, config], i) => {

@@ -4,7 +4,7 @@ import { gatherFits } from './gather.ts';
 import { fitsWinograd } from './winograd.ts';
 
 /** How a convolution is computed: tiles of a fast algorithm, gathered matrix products, or as defined. */
-export type ConvPath = 'winograd' | 'gather' | 'naive';
+export type ConvPath = 'winograd' | 'gather' | 'gatherTiled' | 'naive';
 
 /** With fewer channels the transforms cost more than the products they save. */
 const WINOGRAD_CHANNELS = 16;
@@ -16,8 +16,8 @@ function fitsGather(device: Device, s: ConvSizes): boolean {
 /** The path for one layer: the forced variant where it can compute this, else the fastest that can. */
 export function chooseConv(device: Device, sizes: ConvSizes): ConvPath {
   const forced = device.variants.conv2d ?? '';
-  if (forced === 'naive') return 'naive';
+  if (forced === 'naive' || forced === 'gatherTiled') return forced;
   const enough = forced.startsWith('winograd') || Math.min(sizes.CI, sizes.CO) >= WINOGRAD_CHANNELS;
   if (forced !== 'gather' && enough && fitsWinograd(device, sizes)) return 'winograd';
-  return fitsGather(device, sizes) ? 'gather' : 'naive';
+  return fitsGather(device, sizes) ? 'gather' : 'gatherTiled';
 }

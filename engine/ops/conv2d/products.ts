@@ -91,10 +91,10 @@ function doublingForward(s: ConvSizes): Product {
   return { geometry, padding, foldsY: 1, foldsX: 1 };
 }
 
-/** y as a product of gathered rows of x. */
-export function forwardProduct(s: ConvSizes): Product {
+/** y as a product of gathered rows of x. `folding`: taps may become columns. */
+export function forwardProduct(s: ConvSizes, folding = true): Product {
   if (isDoubling(s)) return doublingForward(s);
-  const [foldsY, foldsX] = s.S === 1 ? foldsOf(s.K, s.CO, COLUMNS) : [1, 1];
+  const [foldsY, foldsX] = folding && s.S === 1 ? foldsOf(s.K, s.CO, COLUMNS) : [1, 1];
   const height = (s.OH - 1) * s.S + s.K;
   const width = (s.OW - 1) * s.S + s.K;
   const gridH = foldsY > 1 ? height : s.OH;
@@ -145,12 +145,12 @@ function doublingInput(s: ConvSizes): Product {
 }
 
 /** The gradient of padded x [N, H UP + 2P, W UP + 2P, CI] as a product of gathered rows of dy. */
-export function inputProduct(s: ConvSizes): Product {
+export function inputProduct(s: ConvSizes, folding = true): Product {
   if (isDoubling(s)) return doublingInput(s);
   const outH = s.H * s.UP + 2 * s.P;
   const outW = s.W * s.UP + 2 * s.P;
   const [foldsY, foldsX] = foldsOf(s.K, s.CI, s.S === 1 ? COLUMNS : 2 * COLUMNS);
-  if (foldsX > 1 && (s.S === 1 || foldsY > 1)) return foldedInput(s, outH, foldsY);
+  if (folding && foldsX > 1 && (s.S === 1 || foldsY > 1)) return foldedInput(s, outH, foldsY);
   const taps = Math.ceil(s.K / s.S);
   const gridH = Math.ceil(outH / s.S);
   const gridW = Math.ceil(outW / s.S);
