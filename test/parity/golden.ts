@@ -43,7 +43,16 @@ export interface Golden {
   f32(name: string): Float32Array;
 }
 
-/** Reads a golden file; its metadata values are JSON texts. */
+/** Metadata values are JSON texts, except for some plain ones in the shared set. */
+function metadataValue(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+/** Reads a golden file. */
 export function openGolden(path: string): Golden {
   const { metadata, tensors } = parseSafetensors(readFileSync(path));
   const get = (name: string): HostTensor => {
@@ -51,7 +60,7 @@ export function openGolden(path: string): Golden {
     if (!tensor) throw new Error(`${path} has no ${name}`);
     return tensor;
   };
-  const parsed = Object.entries(metadata).map(([k, v]) => [k, JSON.parse(v)] as const);
+  const parsed = Object.entries(metadata).map(([k, v]) => [k, metadataValue(v)] as const);
   return {
     metadata: Object.fromEntries(parsed),
     has: (name) => tensors.has(name),

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { useDevice } from '../device.ts';
-import { goldenFiles, haveShared } from './golden.ts';
+import { goldenFiles } from './golden.ts';
 import { networkErrors } from './networks.ts';
+import { skippedWithoutShared } from './skips.ts';
 
 const gpu = useDevice();
 
@@ -11,7 +12,7 @@ const LIMIT = 1e-4;
 const TIMES_TORCH = 10;
 
 describe('whole networks against PyTorch in float64', () => {
-  test.skipIf(haveShared)('../shared/golden is absent: our own small recordings only', () => {});
+  skippedWithoutShared();
   for (const { set, path, name } of goldenFiles('nets', '.f64.safetensors')) {
     test(`${set}: ${name}`, async () => {
       const errors = await networkErrors(gpu.device, path);
