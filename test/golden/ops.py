@@ -49,12 +49,12 @@ class Attention(nn.Module):
         super().__init__()
         c = gap_w.shape[1]
         self.gap_fc, self.gmp_fc = (self.fc(w, u) for w, u in ((gap_w, gap_u), (gmp_w, gmp_u)))
-        self.conv1x1 = nn.Conv2d(2 * c, c, 1).double()
+        self.conv1x1 = nn.Conv2d(2 * c, c, 1)
         norm_layer(self.conv1x1, {"weight": w1x1, "bias": b1x1})
 
     @staticmethod
     def fc(w, u):
-        layer = nn.Linear(w.shape[1], 1, bias=False).double()
+        layer = nn.Linear(w.shape[1], 1, bias=False).to(w.dtype)
         if u is not None:
             layer = spectral_norm(layer)
             layer.weight_u.copy_(u)
@@ -97,12 +97,12 @@ OPS = {
 }
 
 
-def differentiate(op, case, inputs, cotangents, meta=None):
-    """-> {outputs, g_<input> of each input}; everything numpy in, numpy out, in float64.
+def differentiate(op, case, inputs, cotangents, meta=None, dtype=torch.float64):
+    """-> {outputs, g_<input> of each input}; everything numpy in, numpy out, computed in dtype.
 
     cotangents: {output: array}, or a function (output, shape) -> array that makes them.
     """
-    leaves = {key: torch.from_numpy(value).double().requires_grad_(True) for key, value in inputs.items()}
+    leaves = {key: torch.from_numpy(value).to(dtype).requires_grad_(True) for key, value in inputs.items()}
     leaves = {key: leaf for key, leaf in leaves.items() if not key.endswith("_u")}
     block = None
     if op in ("cam_g", "cam_d"):
@@ -113,7 +113,7 @@ def differentiate(op, case, inputs, cotangents, meta=None):
         outputs = function(meta=meta, **leaves)
     if callable(cotangents):
         cotangents = {key: cotangents(key, tuple(value.shape)) for key, value in outputs.items()}
-    total = sum((value * torch.from_numpy(cotangents[key])).sum() for key, value in outputs.items())
+    total = sum((value * torch.from_numpy(cotangents[key]).to(dtype)).sum() for key, value in outputs.items())
     total.backward()
     record = {}
     for key, value in outputs.items():
@@ -126,16 +126,16 @@ def differentiate(op, case, inputs, cotangents, meta=None):
     return record
 
 
-def spectral_norm_record(w, u0, v0, gw_sn):
+def spectral_norm_record(w, u0, v0, gw_sn, dtype=torch.float64):
     """Three training-mode forwards and one in eval; gw_sn: {"it1": cotangent, ...}"""
     linear_layer = w.ndim == 2
     layer = nn.Linear(w.shape[1], w.shape[0], bias=False) if linear_layer else \
         nn.Conv2d(w.shape[1], w.shape[0], w.shape[2], bias=False)
-    layer = spectral_norm(layer.double())
-    layer.weight_orig.data = torch.from_numpy(w.copy())
+    layer = spectral_norm(layer.to(dtype))
+    layer.weight_orig.data = torch.from_numpy(w.copy()).to(dtype)
     layer.weight_u.copy_(torch.from_numpy(u0))
     layer.weight_v.copy_(torch.from_numpy(v0))
-    x = torch.zeros((1, w.shape[1]) + (w.shape[2:] if not linear_layer else ()), dtype=torch.float64)
+    x = torch.zeros((1, w.shape[1]) + (w.shape[2:] if not linear_layer else ()), dtype=dtype)
     record = {"w": w, "u0": u0, "v0": v0}
     for it in ("it1", "it2", "it3", "eval"):
         layer.train(it != "eval")
@@ -144,7 +144,7 @@ def spectral_norm_record(w, u0, v0, gw_sn):
         record[f"{it}.w_sn"] = layer.weight.detach().numpy().copy()
         if it == "eval":
             break
-        layer.weight.backward(torch.from_numpy(gw_sn[it]))
+        layer.weight.backward(torch.from_numpy(gw_sn[it]).to(dtype))
         u, v = layer.weight_u.numpy().copy(), layer.weight_v.numpy().copy()
         record.update({f"{it}.u": u, f"{it}.v": v, f"{it}.sigma": np_scalar(u @ w.reshape(len(u), -1) @ v),
                        f"{it}.gw_sn": gw_sn[it], f"{it}.g_w": layer.weight_orig.grad.numpy().copy()})
@@ -155,14 +155,14 @@ def np_scalar(value):
     return torch.as_tensor(value, dtype=torch.float64).numpy()
 
 
-def adam_record(p0, gradients, meta):
+def adam_record(p0, gradients, meta, dtype=torch.float64):
     """gradients: {"it1": array, ...}; meta: lr per step, betas, eps, weight_decay"""
-    p = nn.Parameter(torch.from_numpy(p0.copy()))
+    p = nn.Parameter(torch.from_numpy(p0.copy()).to(dtype))
     optim = torch.optim.Adam([p], betas=meta["betas"], eps=meta["eps"], weight_decay=meta["weight_decay"])
     record = {"p0": p0}
     for (it, gradient), lr in zip(gradients.items(), meta["lr"]):
         optim.param_groups[0]["lr"] = lr
-        p.grad = torch.from_numpy(gradient.copy())
+        p.grad = torch.from_numpy(gradient.copy()).to(dtype)
         optim.step()
         state = optim.state[p]
         record.update({f"{it}.g": gradient, f"{it}.p": p.detach().numpy().copy(),

@@ -54,27 +54,33 @@ class Worst:
 
 def verify_ops(path):
     golden, meta = tensorfile.read(path)
-    cases, worst = {}, Worst(path.name)
-    for name, value in golden.items():
-        case, tensor = name.rsplit("/", 1)
-        cases.setdefault(case, {})[tensor] = value
-    for case, tensors in cases.items():
+    worst = Worst(path.name)
+    for case, tensors in cases_of(golden).items():
         ours = compute_case(case, tensors, meta.get(case, {}))
         worst.check_all({f"{case}/{key}": value for key, value in ours.items()},
                         {f"{case}/{key}": value for key, value in tensors.items()})
     return worst.report()
 
 
-def compute_case(case, tensors, meta):
+def cases_of(golden):
+    """{"conv/...": {tensor: array}} of an ops file"""
+    cases = {}
+    for name, value in golden.items():
+        case, tensor = name.rsplit("/", 1)
+        cases.setdefault(case, {})[tensor] = value
+    return cases
+
+
+def compute_case(case, tensors, meta, dtype=torch.float64):
     op, _, rest = case.partition("/")
     tensors = {key: value.astype(np.float64) if value.dtype == np.float32 else value
                for key, value in tensors.items()}
     steps = {key.split(".")[0]: value for key, value in tensors.items()
              if key.endswith((".gw_sn", ".g")) and key.startswith("it")}
     if op == "spectral_norm":
-        return ops.spectral_norm_record(tensors["w"], tensors["u0"], tensors["v0"], steps)
+        return ops.spectral_norm_record(tensors["w"], tensors["u0"], tensors["v0"], steps, dtype)
     if op == "adam":
-        return ops.adam_record(tensors["p0"], steps, meta)
+        return ops.adam_record(tensors["p0"], steps, meta, dtype)
     if op == "lr":
         return ops.lr_record(tensors["iter1e6_step"])
     if op == "rho_clip":
@@ -82,7 +88,7 @@ def compute_case(case, tensors, meta):
     inputs = {key: value for key, value in tensors.items() if "g_" + key in tensors}
     cotangents = {key[1:]: value for key, value in tensors.items()
                   if key.startswith("g") and not key.startswith("g_") and key[1:] in tensors}
-    record = ops.differentiate(op, rest, inputs, cotangents, meta)
+    record = ops.differentiate(op, rest, inputs, cotangents, meta, dtype)
     record.update({key: np.array(meta[key]) for key in ("gap_u", "gmp_u") if key in meta})
     return record
 

@@ -106,8 +106,11 @@ async function fiveSteps(): Promise<Float32Array[]> {
   const model = createUgatit(device, { ...DEFAULTS, size, ch: 4, nRes: 1, disLayers: [4, 3] });
   initialise(device, [model.generators, model.discriminators], 7);
   const session = await openSession(model);
-  const picture = (seed: number) =>
-    new Float32Array(size * size * 3).map((_, i) => Math.sin(i * (0.01 + seed / 7)));
+  const picture = (seed: number) => {
+    const values = new Float32Array(size * size * 3);
+    for (let i = 0; i < values.length; i++) values[i] = Math.sin(i * (0.01 + seed / 7));
+    return values;
+  };
   for (let step = 1; step <= 5; step++) {
     runStep(session, { a: picture(step), b: picture(step + 10) }, step, 1e-4);
   }
