@@ -1,7 +1,7 @@
 // Adjoint of padding and upsampling: dx[n,y,x,c] = sum of dp over the padded positions that show (y, x).
 // dp [images, paddedH, paddedW, stride] with stride >= channels, dx [images,height,width,channels].
 // One invocation owns all channels of one pixel; sums run in a fixed order.
-// Grid: ceil(width / WG), height, images.
+// quads: the same where channels and stride are multiples of 4. Grid: ceil(width / WG), height, images.
 struct Folding {
   height: u32,
   width: u32,
@@ -17,6 +17,8 @@ const WG: u32 = 8;
 @group(0) @binding(0) var<storage, read> folding: Folding;
 @group(0) @binding(1) var<storage, read> dp: array<f32>;
 @group(0) @binding(2) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(1) var<storage, read> dp_quads: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> dx_quads: array<vec4f>;
 
 // The i-th padded position that shows pixel u of a side of `size`, or -1: itself, then its images.
 fn shown(u: i32, i: u32, size: i32, before: i32, mode: u32) -> i32 {
@@ -33,32 +35,73 @@ fn shown(u: i32, i: u32, size: i32, before: i32, mode: u32) -> i32 {
   return select(-1, before + 2 * (size - 1) - u, u <= size - 2 && u >= size - 1 - before);
 }
 
+// Padded positions to look at: each of the up² upsampled pixels of a pixel, itself and its images, which
+// only pixels near an edge have.
+fn candidates(at: vec3u) -> u32 {
+  let u = vec2i(at.xy);
+  let size = vec2i(vec2u(folding.width, folding.height));
+  let inner = all(u > vec2i(folding.before)) && all(u < size - 1 - folding.before) && folding.up == 1;
+  let side = select(1u, 3u, folding.before > 0) * folding.up;
+  return select(side * side, 1, inner);
+}
+
+// Index of candidate i's pixel in dp, or -1 where there is no such image.
+fn candidate(at: vec3u, i: u32) -> i32 {
+  let up = folding.up;
+  let images = select(1u, 3u, folding.before > 0);
+  let side = images * up;
+  let size = vec2i(vec2u(folding.height, folding.width) * up);
+  let u = vec2i(vec2u(at.y, at.x) * up + vec2u(i / side, i % side) / images);
+  let y = shown(u.x, i / side % images, size.x, folding.before, folding.mode);
+  let x = shown(u.y, i % side % images, size.y, folding.before, folding.mode);
+  let padded = size + 2 * folding.before;
+  return select(-1, (i32(at.z) * padded.x + y) * padded.y + x, y >= 0 && x >= 0);
+}
+
 @compute @workgroup_size(WG)
-fn main(@builtin(global_invocation_id) at: vec3u, @builtin(num_workgroups) groups: vec3u) {
+fn main(@builtin(global_invocation_id) at: vec3u) {
   let f = folding;
   if (at.x >= f.width) {
     return;
   }
-  let paddedH = f.height * f.up + 2 * u32(f.before);
-  let paddedW = f.width * f.up + 2 * u32(f.before);
   let to = ((at.z * f.height + at.y) * f.width + at.x) * f.channels;
-  let images = select(1u, 3u, f.before > 0);
-  let side = images * f.up;
-  for (var i = 0u; i < side * side; i++) {
-    let uy = i32(at.y * f.up + i / side / images);
-    let ux = i32(at.x * f.up + i % side / images);
-    let py = shown(uy, i / side % images, i32(f.height * f.up), f.before, f.mode);
-    let px = shown(ux, i % side % images, i32(f.width * f.up), f.before, f.mode);
-    if (py < 0 || px < 0) {
+  let count = candidates(at);
+  for (var i = 0u; i < count; i++) {
+    let pixel = candidate(at, i);
+    if (pixel < 0) {
       continue;
     }
-    let start = ((at.z * paddedH + u32(py)) * paddedW + u32(px)) * f.stride;
+    let start = u32(pixel) * f.stride;
     for (var c = 0u; c < f.channels; c++) {
       var sum = dp[start + c];
       if (i > 0) {
         sum += dx[to + c];
       }
       dx[to + c] = sum;
+    }
+  }
+}
+
+@compute @workgroup_size(WG)
+fn quads(@builtin(global_invocation_id) at: vec3u) {
+  let f = folding;
+  if (at.x >= f.width) {
+    return;
+  }
+  let to = ((at.z * f.height + at.y) * f.width + at.x) * f.channels / 4;
+  let count = candidates(at);
+  for (var i = 0u; i < count; i++) {
+    let pixel = candidate(at, i);
+    if (pixel < 0) {
+      continue;
+    }
+    let start = u32(pixel) * f.stride / 4;
+    for (var c = 0u; c < f.channels / 4; c++) {
+      var sum = dp_quads[start + c];
+      if (i > 0) {
+        sum += dx_quads[to + c];
+      }
+      dx_quads[to + c] = sum;
     }
   }
 }

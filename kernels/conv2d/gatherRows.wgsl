@@ -7,7 +7,7 @@
 // x: texel quad of k * pitch + column, row, layer image. y: buffer [images, outH, outW, 4 outQuads].
 // w: layers of rows n with texels of k, or (TRANSPOSED) of rows k with texels of n.
 // Grid: ceil(positions / (ROWS * SUBGROUP)), ceil(outQuads / QUADS), classes².
-// ROWS: 4 or 8. QUADS: 4 or 8. SUBGROUP: 8.
+// ROWS: 4 or 8. QUADS: 4, 6 or 8. SUBGROUP: 8.
 // static: QUADS TRANSPOSED
 // needs: geometry activate
 enable subgroups;
@@ -108,6 +108,8 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) lan
     if (QUADS > 4) {
       madd(&c4, &a, quad(b, b[2], 4));
       madd(&c5, &a, quad(b, b[2], 5));
+    }
+    if (QUADS > 6) {
       madd(&c6, &a, quad(b, b[3], 6));
       madd(&c7, &a, quad(b, b[3], 7));
     }

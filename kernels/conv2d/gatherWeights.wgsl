@@ -5,7 +5,7 @@
 // x, dy: texel column * quads + quad of channels, row, layer image. dy is zero from gridW up to the next
 // multiple of 4, where x is finite. dw: buffer [splits, classes², 4 outQuads, taps, 4 inQuads]. A split is
 // splitRows rows of the grid. Grid: ceil(taps * inQuads / (ROWS / 4 * SUBGROUP)), ceil(outQuads / QUADS),
-// splits * classes². ROWS: 4 or 8. QUADS: 4 or 8. SUBGROUP: 8.
+// splits * classes². ROWS: 4 or 8. QUADS: 4, 6 or 8. SUBGROUP: 8.
 // static: QUADS
 // needs: geometry
 enable subgroups;
@@ -104,6 +104,8 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) lan
     if (QUADS > 4) {
       madd(&c4, &a, quad(b, 4));
       madd(&c5, &a, quad(b, 5));
+    }
+    if (QUADS > 6) {
       madd(&c6, &a, quad(b, 6));
       madd(&c7, &a, quad(b, 7));
     }

@@ -10,13 +10,13 @@ struct Packing {
   stepB: u32,
   rowStep: u32,     // elements of w from one kernel row to the next
   columnStep: u32,  // elements of w from one kernel column to the next
-  pad0: u32,
+  whole: u32,       // 1: columns and steps are multiples of 4
   // Per layer: first kernel row, row behind the last, first column, column behind the last.
   layers: array<vec4u>,
 }
 
 @group(0) @binding(0) var<storage, read> packing: Packing;
-@group(0) @binding(1) var<storage, read> w: array<f32>;
+@group(0) @binding(1) var<storage, read> w: array<vec4f>;
 @group(0) @binding(2) var y: texture_storage_2d_array<rgba32float, write>;
 
 @compute @workgroup_size(8, 8)
@@ -29,20 +29,20 @@ fn main(@builtin(global_invocation_id) at: vec3u) {
   }
   let b = at.y / rowsA;
   let start = (at.y - b * rowsA) * packing.stepA + b * packing.stepB + first;
-  let last = start + columns - 1 - first;
+  let whole = packing.whole == 1;
   let layer = packing.layers[at.z];
   var sum = vec4f(0);
   for (var kh = layer.x; kh < layer.y; kh++) {
     for (var kw = layer.z; kw < layer.w; kw++) {
       let i = kh * packing.rowStep + kw * packing.columnStep;
-      sum += vec4f(
-        w[i + start],
-        w[i + min(start + 1, last)],
-        w[i + min(start + 2, last)],
-        w[i + min(start + 3, last)],
-      );
+      if (whole) {
+        sum += w[(i + start) / 4];
+      } else {
+        for (var j = 0u; j < min(4, columns - first); j++) {
+          sum[j] += w[(i + start + j) / 4][(i + start + j) % 4];
+        }
+      }
     }
   }
-  let real = vec4u(first) + vec4u(0, 1, 2, 3) < vec4u(columns);
-  textureStore(y, at.xy, at.z, select(vec4f(0), sum, real));
+  textureStore(y, at.xy, at.z, sum);
 }

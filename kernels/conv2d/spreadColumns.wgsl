@@ -1,7 +1,7 @@
 // A picture of few channels with its taps as channels, for the weight gradient of a layer with few outputs:
 //   y[n, i, j, (fy foldsX + fx) channels + c] = x[n, i - fy, j - fx, c], zero outside of x and of the taps
 // x [images, height, width, channels], y: texel j * quads + quad, row i, layer n.
-// One invocation owns one texel. Grid: ceil(texels of a row / WG), rows of y, images.
+// One invocation owns all quads of one pixel. Grid: ceil(columns / WG), rows of y, images.
 struct Spread {
   height: u32,
   width: u32,
@@ -9,7 +9,7 @@ struct Spread {
   foldsY: u32,
   foldsX: u32,
   quads: u32,
-  texels: u32,
+  columns: u32,
 }
 
 const WG: u32 = 8;
@@ -21,22 +21,27 @@ const WG: u32 = 8;
 @compute @workgroup_size(WG)
 fn main(@builtin(global_invocation_id) at: vec3u) {
   let s = spread;
-  if (at.x >= s.texels) {
+  if (at.x >= s.columns) {
     return;
   }
-  let j = at.x / s.quads;
-  let first = (at.x - j * s.quads) * 4;
-  var v = vec4f(0);
-  for (var i = 0u; i < 4; i++) {
-    let f = (first + i) / s.channels;
-    let c = first + i - f * s.channels;
-    let fy = f / s.foldsX;
-    let sy = at.y - fy;
-    let sx = j - (f - fy * s.foldsX);
-    // Differences below zero wrap to large numbers.
-    if (fy < s.foldsY && sy < s.height && sx < s.width) {
-      v[i] = x[((at.z * s.height + sy) * s.width + sx) * s.channels + c];
+  var fy = 0u;
+  var fx = 0u;
+  var c = 0u;
+  for (var q = 0u; q < s.quads; q++) {
+    var v = vec4f(0);
+    for (var i = 0u; i < 4; i++) {
+      // Differences below zero wrap to large numbers.
+      let sy = at.y - fy;
+      let sx = at.x - fx;
+      if (fy < s.foldsY && sy < s.height && sx < s.width) {
+        v[i] = x[((at.z * s.height + sy) * s.width + sx) * s.channels + c];
+      }
+      c++;
+      fx += u32(c == s.channels);
+      c = select(c, 0, c == s.channels);
+      fy += u32(fx == s.foldsX);
+      fx = select(fx, 0, fx == s.foldsX);
     }
+    textureStore(y, vec2u(at.x * s.quads + q, at.y), at.z, v);
   }
-  textureStore(y, at.xy, at.z, v);
 }

@@ -1,5 +1,5 @@
 // Source of padded coordinate i in a side of `size`, or -1 where there is none: a zero, or past what padding
-// reaches. mode: 0 reflection without repeating the edge (torch.nn.ReflectionPad2d), 1 the edge again, 2 zero.
+// reaches. mode: 0 reflection (torch.nn.ReflectionPad2d), 1 the edge again, 2 zero.
 fn padded_source(i: i32, size: i32, mode: u32) -> i32 {
   var at = i;
   if (mode == 0) {

@@ -15,7 +15,7 @@ const SUBGROUP = 8;
 
 /** Quads of columns of a tile. */
 export function tileQuads(quads: number): number {
-  return quads <= 4 ? 4 : 8;
+  return [4, 6].find((most) => quads <= most) ?? 8;
 }
 
 /** Whether the adapter has the textures that a layer needs, all passes. */

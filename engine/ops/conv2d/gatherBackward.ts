@@ -14,10 +14,20 @@ const SUBGROUP = 8;
 /** Workgroups that keep every core of a processor busy to the end. */
 const ENOUGH = 8;
 
-/** Cuts the sum over rows of the grid where there are too few tiles for the cores. */
-function splitsOf(g: Geometry, tiles: number): { splits: number; splitRows: number } {
+/** Bytes of both pictures that all tiles of a part read one after the other, out of a core's cache. */
+const CACHED = 2 ** 19;
+
+/**
+ * Cuts the sum over rows of the grid: into parts that stay in the cache where the pictures outweigh the
+ * weights by far, and at least into enough for the cores.
+ */
+function splitsOf(g: Geometry, tiles: number, width: number): { splits: number; splitRows: number } {
   const lines = g.images * g.gridH;
-  const splitRows = Math.ceil(lines / Math.min(lines, Math.ceil(ENOUGH / tiles)));
+  const lineBytes = 16 * (g.inStride * width * g.inQuads + g.gridW * g.outStride ** 2 * g.outQuads);
+  const partialBytes = 64 * g.classes ** 2 * g.tapsY * g.tapsX * g.inQuads * g.outQuads;
+  const affordable = Math.floor((lines * lineBytes) / (2 * partialBytes));
+  const local = tiles > 4 ? Math.min(affordable, (lines * lineBytes) / CACHED) : 1;
+  const splitRows = Math.ceil(lines / Math.min(lines, Math.ceil(Math.max(local, ENOUGH / tiles))));
   return { splits: Math.ceil(lines / splitRows), splitRows };
 }
 
@@ -46,7 +56,7 @@ export function gatherBackwardWeight(x: Tensor, dy: Tensor, shape: Shape, s: Con
   const tilesX = Math.ceil((taps * g.inQuads) / ((ROWS / 4) * SUBGROUP));
   const tilesY = Math.ceil(g.outQuads / QUADS);
   const classes = g.classes * g.classes;
-  const parts = splitsOf(g, tilesX * tilesY * classes);
+  const parts = splitsOf(g, tilesX * tilesY * classes, wide.width);
   const { splits } = parts;
   const whole = splits * classes === 1 && !folded && s.CI % 4 === 0 && s.CO % 4 === 0;
   const dw = intermediate(

@@ -40,14 +40,13 @@ export function padPicture(label: string, x: Tensor, padding: Padding, planar: b
 export function spreadColumns(label: string, dy: Tensor, p: Product, width: number): Tensor {
   const [images, height, widthOfDy, channels] = dy.shape;
   const { outQuads, gridH } = p.geometry;
-  const texels = width * outQuads;
-  const texture = intermediateTexture({ width: texels, height: gridH, layers: images }, label);
+  const texture = intermediateTexture({ width: width * outQuads, height: gridH, layers: images }, label);
   launch({
     kernel: 'conv2d/spreadColumns',
     constants: { WG },
     label,
-    bind: [integers([height, widthOfDy, channels, p.foldsY, p.foldsX, outQuads, texels]), dy, texture],
-    grid: [Math.ceil(texels / WG), gridH, images],
+    bind: [integers([height, widthOfDy, channels, p.foldsY, p.foldsX, outQuads, width]), dy, texture],
+    grid: [Math.ceil(width / WG), gridH, images],
   });
   return texture;
 }
@@ -69,7 +68,7 @@ function packingOf(s: ConvSizes, p: Product, inputGradient: boolean): Packing {
   const rangesX = p.foldsX > 1 ? ranges.slice(0, 1) : ranges;
   const layers = rangesY.flatMap((y) => rangesX.map((x) => [...y, ...x]));
   return {
-    sizes: [columns, rows, CO, K * K * CI, CI, K * CI, CI, 0],
+    sizes: [columns, rows, CO, K * K * CI, CI, K * CI, CI, CI % 4 === 0 ? 1 : 0],
     layers,
     extent: { width: Math.ceil(columns / 4), height: rows, layers: layers.length },
   };
@@ -152,6 +151,7 @@ export function fold(label: string, dp: Tensor, shape: Shape, { up, before, mode
   const dx = intermediate(shape, label);
   launch({
     kernel: 'conv2d/fold',
+    entry: channels % 4 === 0 && stride % 4 === 0 ? 'quads' : 'main',
     constants: { WG },
     label,
     bind: [integers([height, width, channels, up, before, mode, stride]), dp, dx],
