@@ -13,12 +13,15 @@ export interface AdapterMemory {
 /** The part of a Mac's memory that Metal lets the GPU have. */
 const METAL_SHARE = 0.75;
 
+/** Dawn writes `nvidia-h100-80gb-hbm3`, nvidia-smi `NVIDIA H100 80GB HBM3`. */
+const plain = (name: string) => name.toLowerCase().replace(/[^a-z0-9]/g, '');
+
 async function nvidia(name: string): Promise<AdapterMemory | null> {
   const query = ['--query-gpu=name,memory.total', '--format=csv,noheader,nounits'];
   const { stdout } = await promisify(execFile)('nvidia-smi', query, { timeout: 10_000 });
   for (const line of stdout.trim().split('\n')) {
     const [card, mib] = line.split(/,\s*/);
-    if (name.includes(card)) return { bytes: Number(mib) * 2 ** 20, source: 'nvidia-smi' };
+    if (plain(name).includes(plain(card))) return { bytes: Number(mib) * 2 ** 20, source: 'nvidia-smi' };
   }
   return null;
 }
@@ -44,7 +47,9 @@ export async function adapterMemory(device: Device): Promise<AdapterMemory | nul
   if (process.platform === 'darwin') {
     return { bytes: totalmem() * METAL_SHARE, source: `${METAL_SHARE * 100} % of this machine's memory` };
   }
-  if (/nvidia/i.test(`${device.info.vendor} ${device.name}`)) return nvidia(device.name).catch(() => null);
-  if (/amd|radeon/i.test(`${device.info.vendor} ${device.name}`)) return amd().catch(() => null);
+  const { vendor, device: model } = device.info;
+  const name = `${vendor} ${model} ${device.name}`;
+  if (/nvidia/i.test(name)) return nvidia(name).catch(() => null);
+  if (/amd|radeon/i.test(name)) return amd().catch(() => null);
   return null;
 }

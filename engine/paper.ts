@@ -21,8 +21,8 @@ function paperGpu(gpu: GPUDevice): GPUDevice {
 }
 
 /**
- * The same adapter with memory on paper only: models can be allocated on it and steps traced (`trace`), with the
- * kernels this adapter would use and every byte counted in `memory(device)`, but nothing runs.
+ * The same adapter with memory on paper only: models can be allocated on it and steps traced (`trace`), with
+ * the kernels this adapter would use and every byte counted in `memory(device)`, but nothing runs.
  */
 export function paperDevice(device: Device): Device {
   const gpu = paperGpu(device.gpu);

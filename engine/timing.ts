@@ -21,7 +21,7 @@ export interface TimingOptions {
   readonly samples?: number;
   /** Milliseconds of work in a sample at least: short programs are repeated within it. */
   readonly sampleMs?: number;
-  /** Milliseconds spent on each competitor, about; two samples are taken in any case. */
+  /** Milliseconds spent on each competitor, about; one sample is taken in any case. */
   readonly budgetMs?: number;
 }
 
@@ -110,8 +110,9 @@ function encodeRuns(watch: Stopwatch, encoder: GPUCommandEncoder, steps: readonl
 }
 
 /**
- * Runs the steps `repeats` times; milliseconds of one run. Sleeps for as long as they are expected to take: Node
- * polls without pause while a promise of Dawn's is pending, and takes a core from a processor that plays a GPU.
+ * Runs the steps `repeats` times; milliseconds of one run. Sleeps for as long as they are expected to take:
+ * Node polls without pause while a promise of Dawn's is pending, and takes a core from a processor that plays
+ * a GPU.
  */
 export async function timeOnce(
   watch: Stopwatch,
@@ -150,9 +151,19 @@ function summary(samples: readonly number[], stamped: boolean): Timing {
   return { median, min: sorted[0], spread, samples: sorted.length, stamped };
 }
 
+/** A competitor of a race. */
+interface Entry {
+  readonly steps: readonly Step[];
+  readonly repeats: number;
+  /** Milliseconds of one run. */
+  expected: number;
+  readonly times: number[];
+  spent: number;
+}
+
 /**
- * Times several competitors fairly: warm-up, then a sample of each in turn, so that a busy moment of the machine
- * meets all of them. Slow ones get fewer samples.
+ * Times several competitors fairly: warm-up, then a sample of each in turn, so that a busy moment of the
+ * machine meets all of them. Slow ones get fewer samples.
  */
 export async function race(
   watch: Stopwatch,
@@ -160,24 +171,19 @@ export async function race(
   options: TimingOptions = {},
 ): Promise<Timing[]> {
   const { samples = 9, sampleMs = 20, budgetMs = 1000 } = options;
-  const entries: {
-    steps: readonly Step[];
-    expected: number;
-    repeats: number;
-    times: number[];
-    spent: number;
-  }[] = [];
+  const entries: Entry[] = [];
   for (const steps of competitors) {
     // The first run compiles in some drivers; the second tells how often to repeat.
     await timeOnce(watch, steps, 1);
     const expected = await timeOnce(watch, steps, 1);
     const most = Math.max(1, Math.floor(MOST_LAUNCHES / steps.length));
     const repeats = Math.max(1, Math.min(most, Math.ceil(sampleMs / Math.max(expected, 1e-4))));
-    entries.push({ steps, expected, repeats, times: [], spent: 0 });
+    const slow = expected > budgetMs;
+    entries.push({ steps, expected, repeats, times: slow ? [expected] : [], spent: slow ? expected : 0 });
   }
   for (let round = 0; round < samples; round++) {
     for (const entry of entries) {
-      if (entry.times.length >= 2 && entry.spent > budgetMs) continue;
+      if (entry.times.length >= 1 && entry.spent > budgetMs) continue;
       const before = performance.now();
       const ms = await timeOnce(watch, entry.steps, entry.repeats, entry.expected);
       entry.expected = Math.min(entry.expected, ms);

@@ -87,28 +87,39 @@ export function tryNeed(device: Device, config: UgatitConfig): { need: MemoryNee
   }
 }
 
-/** Changes that need less memory, the mildest first, as options of the command line. */
-function milder(config: UgatitConfig): { options: string; config: UgatitConfig }[] {
-  const list: { options: string; config: UgatitConfig }[] = [];
-  const add = (options: string, change: Partial<UgatitConfig>) =>
-    list.push({ options, config: { ...config, ...change } });
-  if (config.batch > 1) add('--batch 1', { batch: 1 });
-  if (!config.light) add('--light', { light: true });
-  for (const ch of [48, 32, 16]) if (ch < config.ch) add(`--ch ${ch}`, { ch });
-  for (const size of [192, 128, 96]) if (size < config.size) add(`--size ${size}`, { size });
-  const least: Partial<UgatitConfig> = { batch: 1, light: true };
-  const both = { size: Math.min(128, config.size), ch: Math.min(32, config.ch) };
-  add(`--light --batch 1 --size ${both.size} --ch ${both.ch}`, { ...least, ...both });
-  return list;
+interface Change {
+  /** As on the command line. */
+  readonly options: string;
+  readonly change: Partial<UgatitConfig>;
+}
+
+/** Ways to need less memory: of each the mildest that fits is worth naming. */
+function waysDown(config: UgatitConfig): Change[][] {
+  const sizes = [1024, 768, 512, 384, 256, 192, 128, 96].filter((size) => size < config.size);
+  const channels = [64, 48, 32, 16].filter((ch) => ch < config.ch);
+  const light = { light: true, batch: 1 };
+  const both = config.light ? '--batch 1' : '--light';
+  return [
+    config.batch > 1 ? [{ options: '--batch 1', change: { batch: 1 } }] : [],
+    config.light ? [] : [{ options: '--light', change: { light: true } }],
+    sizes.map((size) => ({ options: `--size ${size}`, change: { size } })),
+    channels.map((ch) => ({ options: `--ch ${ch}`, change: { ch } })),
+    sizes.map((size) => ({ options: `${both} --size ${size}`, change: { ...light, size } })),
+    [{ options: `${both} --size 96 --ch 16`, change: { ...light, size: Math.min(96, config.size), ch: 16 } }],
+  ];
 }
 
 /** Options with which training fits into `bytes`, the mildest first. */
 export function fittingOptions(device: Device, config: UgatitConfig, bytes: number, most = 3): string[] {
   const found: string[] = [];
-  for (const { options, config: changed } of milder(config)) {
+  for (const way of waysDown(config)) {
     if (found.length === most) break;
-    const result = tryNeed(device, changed);
-    if ('need' in result && result.need.total <= bytes) found.push(`${options} (${gib(result.need.total)})`);
+    for (const { options, change } of way) {
+      const result = tryNeed(device, { ...config, ...change });
+      if (!('need' in result) || result.need.total > bytes) continue;
+      found.push(`${options} (${gib(result.need.total)})`);
+      break;
+    }
   }
   return found;
 }
@@ -129,8 +140,9 @@ export async function expectRoom(device: Device, config: UgatitConfig): Promise<
   if ('need' in result && (!room || result.need.total <= room.bytes)) return;
   const why =
     'need' in result
-      ? `training needs ${gib(result.need.total)} of GPU memory, ${device.name} has ${gib(room!.bytes)} (${room!.source})`
-      : result.reason;
+      ? `training needs ${gib(result.need.total)} of GPU memory, ` +
+        `${device.name} has ${gib(room!.bytes)} (${room!.source})`
+      : result.reason.replace(/: use .*$/, '');
   const fits = fittingOptions(device, config, room?.bytes ?? Number.POSITIVE_INFINITY);
   const advice = fits.length > 0 ? `these fit: ${fits.join(', ')}` : 'no milder options fit either';
   throw new TrainingError(`${why}; ${advice} (npx tsx cli/doctor.ts --plan shows the parts)`);

@@ -30,7 +30,7 @@ export function driverAdvice(): string[] {
     return ["Windows: install the graphics card's current driver (Direct3D 12)."];
   return [
     `Without a GPU: \`npm run setup\`, which installs ${linuxDriver(release())}.`,
-    "With an NVIDIA card: NVIDIA's driver with its Vulkan part (in containers: NVIDIA_DRIVER_CAPABILITIES=all).",
+    "With an NVIDIA card: NVIDIA's driver and its Vulkan part (containers: NVIDIA_DRIVER_CAPABILITIES=all).",
     'With an AMD or Intel card: the same Mesa package, and read access to /dev/dri (group render).',
   ];
 }

@@ -1,0 +1,97 @@
+import type { Device } from '../../engine/device.ts';
+import { chooseConv } from '../../engine/ops/conv2d/choose.ts';
+import { type ConvOptions, conv2d, convSizes } from '../../engine/ops/conv2d.ts';
+import { withRecorder } from '../../engine/recorder.ts';
+import { show } from '../../engine/shape.ts';
+import { values } from '../../test/cases/types.ts';
+import { type OpWork, prepareOp } from '../prepare.ts';
+import { checkConv } from '../reference.ts';
+import type { BenchCase } from '../types.ts';
+
+/** A convolution of the networks at a side of `size` and `ch` base channels. */
+interface Layer {
+  readonly kind: string;
+  readonly side: number;
+  readonly ci: number;
+  readonly co: number;
+  readonly k: number;
+  readonly options: ConvOptions;
+}
+
+/** Every kind of convolution of U-GAT-IT's networks; the discriminators' trunk as deep as `size` allows. */
+function layers(size: number, ch: number): Layer[] {
+  const pad3 = { pad: 1 };
+  const down = { pad: 1, stride: 2 };
+  const up = { pad: 1, upsample: 2 } as const;
+  const layer = (kind: string, side: number, ci: number, co: number, k: number, options: ConvOptions) => ({
+    ...{ kind, side, ci, co, k, options },
+  });
+  const c = 4 * ch;
+  const depth = Math.min(5, Math.floor(Math.log2(size)) - 3);
+  const trunk = Array.from({ length: depth }, (_, i) =>
+    layer('conv4x4s2', size >> i, i === 0 ? 3 : ch << (i - 1), ch << i, 4, down),
+  );
+  const deep = ch << (depth - 1);
+  return [
+    layer('conv7x7', size, 3, ch, 7, { pad: 3 }),
+    layer('conv3x3s2', size, ch, 2 * ch, 3, down),
+    layer('conv3x3s2', size / 2, 2 * ch, c, 3, down),
+    layer('conv3x3', size / 4, c, c, 3, pad3),
+    layer('up2conv3x3', size / 4, c, 2 * ch, 3, up),
+    layer('up2conv3x3', size / 2, 2 * ch, ch, 3, up),
+    layer('conv7x7', size, ch, 3, 7, { pad: 3 }),
+    layer('conv1x1', size / 4, c, c, 1, {}),
+    ...trunk,
+    layer('conv4x4s1', size >> depth, deep, 2 * deep, 4, pad3),
+    layer('conv4x4s1', (size >> depth) - 1, 2 * deep, 1, 4, pad3),
+    layer('conv1x1', (size >> depth) - 1, 2 * deep, 2 * deep, 1, {}),
+  ];
+}
+
+/** What is differentiated in each pass; `training` is forward and both gradients, as in a step. */
+const PASSES = { forward: [], backwardInput: ['x'], backwardWeight: ['w'], training: ['x', 'w'] } as const;
+
+/** Paths of conv2d to time beside the chosen one. */
+const PATHS = ['winograd', 'gather', 'gatherTiled'] as const;
+
+function caseOf(layer: Layer, pass: keyof typeof PASSES): BenchCase {
+  const { kind, side, ci, co, k, options } = layer;
+  const x = [1, side, side, ci];
+  const w = [co, k, k, ci];
+  const sizes = convSizes(x, w, null, options);
+  const { OH, OW } = sizes;
+  const grads = PASSES[pass];
+  const run = (t: Parameters<OpWork['run']>[0]) => [conv2d(t.x, t.w, null, options)];
+  /** What conv2d chooses, here or where `forced` is asked for. */
+  const chosen = (device: Device, forced?: string) => {
+    const asked = forced ? { ...device, variants: { conv2d: forced } } : device;
+    return withRecorder(asked, () => chooseConv(asked, sizes)).result;
+  };
+  return {
+    name: `${kind}_${ci}to${co}_${side}`,
+    op: 'conv2d',
+    pass,
+    shape: `${show(x)} * ${show(w)} = ${show([1, OH, OW, co])}`,
+    flops: 2 * OH * OW * co * k * k * ci * (pass === 'training' ? 3 : 1),
+    bound: 'arithmetic',
+    chosen: (device) => chosen(device),
+    others: (device) => {
+      const own = chosen(device);
+      const fitting = PATHS.filter((path) => path !== own && chosen(device, path) === path);
+      return Object.fromEntries(fitting.map((path) => [path, { conv2d: path }]));
+    },
+    naive: { conv2d: 'naive' },
+    open() {
+      const inputs = { x: values(x, 1), w: values(w, 2, 1 / Math.sqrt(k * k * ci)) };
+      const check = checkConv(inputs, options, grads);
+      const timed = pass === 'forward' || pass === 'training' ? pass : 'gradients';
+      return (device) => prepareOp(device, { inputs, run, grads, timed }, check);
+    },
+  };
+}
+
+/** All convolutions in all passes. */
+export function convCases(size: number, ch: number): BenchCase[] {
+  const passes = Object.keys(PASSES) as (keyof typeof PASSES)[];
+  return layers(size, ch).flatMap((layer) => passes.map((pass) => caseOf(layer, pass)));
+}

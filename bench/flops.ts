@@ -1,0 +1,22 @@
+import type { Device } from '../engine/device.ts';
+import { paperDevice } from '../engine/paper.ts';
+import { trace } from '../engine/program.ts';
+import type { Launch } from '../engine/recorder.ts';
+import type { Tensor } from '../engine/tensor.ts';
+
+/** Operations of a naive launch, by the definition of its op; 0 for what does not count. */
+function ofLaunch({ kernel }: Launch): number {
+  const s = kernel.constants as Record<string, number>;
+  if (kernel.name === 'conv2d/naive') return 2 * s.N * s.OH * s.OW * s.CO * s.K * s.K * s.CI;
+  if (kernel.name === 'linear/naive') return 2 * s.N * s.K * s.O;
+  return 0;
+}
+
+/**
+ * Operations of the convolutions and linear layers a recording needs, counted as direct sums: the naive kernels are
+ * recorded on paper and their sizes added up.
+ */
+export function flopsOf(device: Device, build: () => Record<string, Tensor>): number {
+  const paper = { ...paperDevice(device), variants: { conv2d: 'naive', linear: 'naive' } };
+  return trace(paper, build).launches.reduce((sum, item) => sum + ofLaunch(item), 0);
+}

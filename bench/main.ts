@@ -1,0 +1,161 @@
+import { writeFileSync } from 'node:fs';
+import yargs from 'yargs';
+import { hideBin } from 'yargs/helpers';
+import { disLayersOf } from '../cli/common/model.ts';
+import { Progress } from '../cli/common/progress.ts';
+import { failWithUsage, runCli, UsageError } from '../cli/common/run.ts';
+import { measureCeilings, rate, stampsAreSane } from '../engine/ceilings.ts';
+import { openDevice } from '../engine/device.node.ts';
+import { closeDevice, type Device } from '../engine/device.ts';
+import { closeStopwatch, openStopwatch } from '../engine/timing.ts';
+import { DEFAULTS } from '../model/ugatit.ts';
+import { type BenchSize, benchCases } from './cases/index.ts';
+import { headerOf, slugOf } from './header.ts';
+import { tableHead, tableLine } from './report/table.ts';
+import { writeReport } from './report/write.ts';
+import { type BenchRun, runCase } from './run.ts';
+import { printStep, reportStep } from './step.ts';
+import type { Result } from './types.ts';
+
+/** Samples, and milliseconds a sample and a competitor. */
+const TIMING = {
+  quick: { samples: 5, sampleMs: 5, budgetMs: 60 },
+  full: { samples: 11, sampleMs: 40, budgetMs: 1500 },
+};
+
+/** Time stamps where they can be trusted, else the host's clock. */
+async function trustedWatch(device: Device, quick: boolean): Promise<Omit<BenchRun, 'variants'>> {
+  const stamped = openStopwatch(device);
+  let watch = stamped;
+  let ceilings = await measureCeilings(watch, { quick });
+  if (stamped.stamps && !(await stampsAreSane(stamped, ceilings.fma.steps, 4))) {
+    console.error('time stamps of this adapter disagree with the clock: using wall time');
+    ceilings.close();
+    closeStopwatch(stamped);
+    watch = openStopwatch(device, false);
+    ceilings = await measureCeilings(watch, { quick });
+  }
+  return { watch, ceilings, timing: TIMING[quick ? 'quick' : 'full'] };
+}
+
+interface BenchArgs {
+  readonly filter?: string;
+  readonly size: string;
+  readonly json?: string;
+  readonly list: boolean;
+  readonly variants: boolean;
+  readonly adapter?: string;
+  readonly out?: string;
+}
+
+async function withDevice(
+  adapter: string | undefined,
+  work: (device: Device) => Promise<void>,
+): Promise<void> {
+  const device = await openDevice({ adapter, exactStamps: true });
+  try {
+    await work(device);
+  } finally {
+    await closeDevice(device);
+  }
+}
+
+async function benchmark(device: Device, args: BenchArgs): Promise<void> {
+  const size = args.size as BenchSize;
+  const wanted = new RegExp(args.filter ?? '', 'i');
+  const cases = benchCases(size, device).filter((c) => wanted.test(`${c.op} ${c.name} ${c.pass}`));
+  if (cases.length === 0) throw new UsageError(`--filter ${args.filter}: no case has that name (--list)`);
+  if (args.list) {
+    for (const c of cases) console.log(`${c.name.padEnd(30)} ${c.pass.padEnd(15)} ${c.shape}`);
+    return;
+  }
+  console.error(`${device.name}: measuring its ceilings`);
+  const bench = { ...(await trustedWatch(device, size === 'quick')), variants: args.variants };
+  const { watch } = bench;
+  const { fma, copy, launchUs } = bench.ceilings;
+  console.log(
+    `${device.name}: ${rate(fma.work, fma.timing.min).toFixed(1)} GFLOP/s (${fma.name}), ` +
+      `${rate(copy.work, copy.timing.min).toFixed(1)} GB/s (${copy.name}), ${launchUs.toFixed(1)} µs a launch`,
+  );
+  const header = headerOf(device, bench.ceilings, size, watch.stamps !== null);
+  console.log(tableHead);
+  const progress = new Progress(cases.length, { unit: 'cases', lineSeconds: 60 });
+  const results: Result[] = [];
+  for (const c of cases) {
+    const found = await runCase(c, bench);
+    results.push(...found);
+    progress.stop();
+    for (const result of found) console.log(tableLine(result));
+    progress.tick(`${c.name} ${c.pass}`);
+  }
+  progress.stop();
+  bench.ceilings.close();
+  closeStopwatch(watch);
+  if (args.json) writeFileSync(args.json, `${JSON.stringify({ header, results }, null, 1)}\n`);
+  // A part of the cases is no report.
+  if (!args.filter) await writeReport(slugOf(device), { header, results });
+  if (results.some(({ wrong }) => wrong)) process.exitCode = 1;
+}
+
+const cli = yargs(hideBin(process.argv))
+  .scriptName('npm run bench --')
+  .option('adapter', { string: true, describe: "part of a GPU adapter's name" })
+  .option('json', { string: true, describe: 'write the records to this file' })
+  .command(
+    '$0',
+    'Measures this adapter, then every kernel: checked against float64, then timed beside its naive twin.',
+    (command) =>
+      command
+        .option('filter', { string: true, describe: 'only cases that match (a regular expression)' })
+        .option('size', {
+          choices: ['quick', 'full'] as const,
+          default: 'full' as const,
+          describe: 'full: the shapes of 256x256 training; quick: small ones, in two minutes',
+        })
+        .option('variants', {
+          boolean: true,
+          default: false,
+          describe: 'every kernel that can compute a layer, not the chosen one alone',
+        })
+        .option('list', { boolean: true, default: false, describe: 'name the cases and end' })
+        .example('$0 --size quick', 'see that all is right, in two minutes')
+        .example('$0 --filter "conv3x3_256"', 'one layer')
+        .example('$0 --json bench.json', 'everything; a page is written to bench/results/'),
+    (args) => runCli(() => withDevice(args.adapter, (device) => benchmark(device, args))),
+  )
+  .command(
+    'step',
+    'Times the whole training iteration, op by op, and the share of the host.',
+    (command) =>
+      command
+        .option('size', { number: true, default: 96, describe: 'side of the pictures' })
+        .option('ch', { number: true, default: 16, describe: 'base channels' })
+        .option('n-res', { number: true, default: DEFAULTS.nRes, describe: 'residual blocks a side' })
+        .option('dis-layers', { string: true, default: '7,5', describe: 'layers of the discriminators' })
+        .option('batch', { number: true, default: 1, describe: 'pictures a step and domain' })
+        .option('full', { boolean: true, default: false, describe: 'the full generator' })
+        .option('iterations', { number: true, default: 5, describe: 'iterations to time' })
+        .option('profile', { boolean: true, default: false, describe: 'kernel by kernel' })
+        .example('$0 step --profile', 'where an iteration spends its time')
+        .example('$0 step --size 64 --ch 16 --dis-layers 5,4', "the peers' small networks"),
+    (args) =>
+      runCli(() =>
+        withDevice(args.adapter, async (device) => {
+          const { size, ch, nRes, batch } = args;
+          const disLayers = disLayersOf(args.disLayers);
+          const config = { ...DEFAULTS, light: !args.full, size, ch, nRes, batch, disLayers };
+          const watch = openStopwatch(device);
+          const report = await reportStep(watch, config, args.iterations);
+          closeStopwatch(watch);
+          console.log(`${device.name}, ${size}x${size}, ch ${ch}`);
+          console.log(printStep(report, args.profile));
+          if (args.json) writeFileSync(args.json, `${JSON.stringify({ config, ...report }, null, 1)}\n`);
+        }),
+      ),
+  )
+  .wrap(110)
+  .strict()
+  .version(false)
+  .fail(failWithUsage);
+
+await cli.parseAsync();

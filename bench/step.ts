@@ -1,0 +1,114 @@
+import { type Device, finish, memory } from '../engine/device.ts';
+import { profileSteps, type Share, sharesOf } from '../engine/profile.ts';
+import type { Stopwatch } from '../engine/timing.ts';
+import { initialise } from '../model/network.ts';
+import { createUgatit, freeUgatit, type UgatitConfig } from '../model/ugatit.ts';
+import { values } from '../test/cases/types.ts';
+import { closeSession, openSession, readLosses, runStep, type Session } from '../train/session.ts';
+
+/** One training iteration looked at closely. */
+export interface StepReport {
+  /** Milliseconds from the upload to the losses on the host. */
+  readonly iteration_ms: number;
+  readonly iteration_ms_min: number;
+  /** Encoding and submitting, on the host. */
+  readonly host_ms: number;
+  readonly host_share: number;
+  readonly launches: number;
+  readonly plan_bytes: number;
+  readonly plan_lower_bound: number;
+  /** Buffers and textures created after the first iteration; 0 where replaying allocates nothing. */
+  readonly created_later: number;
+  /** Per op, as far as the adapter has time stamps. */
+  readonly ops: readonly Share[];
+  readonly labels: readonly Share[];
+}
+
+const median = (list: readonly number[]) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
+
+/** Medians over several profiles, launch by launch. */
+async function profileOften(watch: Stopwatch, session: Session, times: number): Promise<number[]> {
+  const all: number[][] = [];
+  for (let i = 0; i < times; i++) all.push(await profileSteps(watch, session.step.steps));
+  return all[0].map((_, i) => median(all.map((list) => list[i])));
+}
+
+async function iterate(device: Device, session: Session, iterations: number) {
+  const { size, batch } = session.model.config;
+  const picture = (seed: number) => Float32Array.from(values([batch, size, size, 3], seed, 0.4).data);
+  const pictures = { a: picture(1), b: picture(2) } as Parameters<typeof runStep>[1];
+  const wall: number[] = [];
+  const host: number[] = [];
+  let created = 0;
+  for (let i = 0; i <= iterations; i++) {
+    const start = performance.now();
+    runStep(session, pictures, i + 1, 1e-4);
+    const submitted = performance.now();
+    await readLosses(session);
+    await finish(device);
+    if (i === 0) {
+      created = memory(device).created;
+      continue;
+    }
+    wall.push(performance.now() - start);
+    host.push(submitted - start);
+  }
+  return { wall, host, created: memory(device).created - created };
+}
+
+/** Trains for some iterations on noise and reports where the time goes. */
+export async function reportStep(
+  watch: Stopwatch,
+  config: UgatitConfig,
+  iterations: number,
+): Promise<StepReport> {
+  const { device } = watch;
+  const model = createUgatit(device, config);
+  initialise(device, [model.generators, model.discriminators], 1);
+  const session = await openSession(model);
+  const { steps, plan } = session.step;
+  const { wall, host, created } = await iterate(device, session, iterations);
+  const times = watch.stamps ? await profileOften(watch, session, Math.min(3, iterations)) : null;
+  const shares = (nameOf: (label: string) => string) => (times ? sharesOf(steps, times, nameOf) : []);
+  const report: StepReport = {
+    iteration_ms: median(wall),
+    iteration_ms_min: Math.min(...wall),
+    host_ms: median(host),
+    host_share: median(host) / median(wall),
+    launches: steps.length,
+    plan_bytes: plan.bytes,
+    plan_lower_bound: plan.lowerBound,
+    created_later: created,
+    ops: shares((label) => label.split('.')[0]),
+    labels: shares((label) => label),
+  };
+  await closeSession(session);
+  freeUgatit(model);
+  return report;
+}
+
+function shareLines(shares: readonly Share[]): string[] {
+  return shares.map(({ label, ms, share, launches }) => {
+    const bar = '#'.repeat(Math.round(share * 40));
+    const percent = `${(share * 100).toFixed(1)} %`;
+    return `${label.padEnd(30)} ${ms.toFixed(2).padStart(9)} ms ${percent.padStart(7)} ${String(launches).padStart(6)}  ${bar}`;
+  });
+}
+
+/** The report for people; with `profile` label by label. */
+export function printStep(report: StepReport, profile: boolean): string {
+  const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
+  const above = ((report.plan_bytes / report.plan_lower_bound - 1) * 100).toFixed(1);
+  const lines = [
+    `iteration   ${report.iteration_ms.toFixed(1)} ms (best ${report.iteration_ms_min.toFixed(1)}), ${report.launches} launches`,
+    `host        ${report.host_ms.toFixed(1)} ms to encode and submit, ${(report.host_share * 100).toFixed(1)} % of the iteration`,
+    `plan        ${mib(report.plan_bytes)}, ${above} % above the lower bound of ${mib(report.plan_lower_bound)}`,
+    `created     ${report.created_later} buffers or textures after the first iteration`,
+    '',
+    `${'op'.padEnd(30)} ${'time'.padStart(12)} ${'share'.padStart(7)} launches`,
+    ...shareLines(report.ops),
+  ];
+  if (profile) lines.push('', ...shareLines(report.labels));
+  if (report.ops.length === 0) lines.push('no time stamps on this adapter: no breakdown per op');
+  return lines.join('\n');
+}

@@ -1,0 +1,53 @@
+import { DeviceError } from './errors.ts';
+import { encodePass, readStamps, resolveStamps, STAMPS, type Step, type Stopwatch } from './timing.ts';
+
+/** What an op takes of a program. */
+export interface Share {
+  readonly label: string;
+  readonly ms: number;
+  /** Of the whole program, 0 to 1. */
+  readonly share: number;
+  readonly launches: number;
+}
+
+/**
+ * Milliseconds of every launch, each in a pass of its own between two time stamps. Their sum exceeds the time of the
+ * program in one pass a little.
+ * @throws DeviceError where the device has no time stamps.
+ */
+export async function profileSteps(watch: Stopwatch, steps: readonly Step[]): Promise<number[]> {
+  const { device, stamps } = watch;
+  if (!stamps) throw new DeviceError('profiling needs time stamps, which this adapter has not');
+  const times: number[] = [];
+  for (let from = 0; from < steps.length; from += STAMPS / 2) {
+    const part = steps.slice(from, from + STAMPS / 2);
+    const encoder = device.gpu.createCommandEncoder();
+    part.forEach((step, i) => {
+      const places = { beginningOfPassWriteIndex: 2 * i, endOfPassWriteIndex: 2 * i + 1 };
+      encodePass(encoder, [step], { querySet: stamps.set, ...places });
+    });
+    resolveStamps(watch, encoder, part.length);
+    device.gpu.queue.submit([encoder.finish()]);
+    times.push(...(await readStamps(watch, part.length)));
+  }
+  return times;
+}
+
+/** Sums times over launches with the same label (`nameOf` may shorten it), largest first. */
+export function sharesOf(
+  steps: readonly Step[],
+  times: readonly number[],
+  nameOf: (label: string) => string,
+): Share[] {
+  const sums = new Map<string, { ms: number; launches: number }>();
+  steps.forEach(({ launch }, i) => {
+    const label = nameOf(launch.label);
+    const sum = sums.get(label) ?? { ms: 0, launches: 0 };
+    sum.ms += times[i];
+    sum.launches++;
+    sums.set(label, sum);
+  });
+  const total = times.reduce((sum, ms) => sum + ms, 0);
+  const list = [...sums].map(([label, sum]) => ({ label, ...sum, share: sum.ms / total }));
+  return list.sort((a, b) => b.ms - a.ms);
+}
