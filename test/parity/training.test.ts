@@ -115,7 +115,7 @@ async function fiveSteps(): Promise<Float32Array[]> {
     runStep(session, { a: picture(step), b: picture(step + 10) }, step, 1e-4);
   }
   const rows = await readLosses(session);
-  const state = [Float32Array.from(rows.flatMap((losses) => Object.values(losses)))];
+  const state: Float32Array[] = [Float32Array.from(rows.flatMap((losses) => Object.values(losses)))];
   for (const { parameters, u, v, moments } of [model.generators, model.discriminators]) {
     for (const group of [parameters, u, v, moments!.first, moments!.second]) {
       for (const tensor of [...group.tensors.values()].flat()) state.push(await read(device, tensor));
