@@ -26,13 +26,13 @@ const WG: u32 = 8;
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
-// Row or column of z that tap f adds to i, or -1.
+// Row or column of z that tap f adds to i, or -1. In a gradient i - f is a multiple of the stride.
 fn source(i: u32, f: u32, size: u32) -> i32 {
   if (columns.gradient == 0) {
     return i32(i + f);
   }
   let at = (i - f) / columns.stride;
-  return select(-1, i32(at), i >= f && at * columns.stride == i - f && at < size);
+  return select(-1, i32(at), i >= f && at < size);
 }
 
 @compute @workgroup_size(WG)
@@ -41,22 +41,35 @@ fn main(@builtin(global_invocation_id) at: vec3u, @builtin(num_workgroups) group
   if (at.x >= g.outW) {
     return;
   }
-  for (var c = 0u; c < g.channels; c++) {
-    var sum = 0.0;
-    if (g.bias == 1) {
-      sum = bias[c];
-    }
-    for (var fy = 0u; fy < g.foldsY; fy++) {
+  let step = max(g.stride, 1);
+  let firstX = at.x % step;
+  let firstY = at.y % step;
+  for (var c = 0u; c < g.channels; c += 4) {
+    let count = min(4, g.channels - c);
+    var sum = vec4f(0);
+    for (var fy = firstY; fy < g.foldsY; fy += step) {
       let sy = source(at.y, fy, g.inH);
-      for (var fx = 0u; fx < g.foldsX; fx++) {
+      for (var fx = firstX; fx < g.foldsX; fx += step) {
         let sx = source(at.x, fx, g.inW);
-        if (sy >= 0 && sx >= 0) {
-          let pixel = (at.z * g.inH + u32(sy)) * g.inW + u32(sx);
-          sum += z[pixel * g.pitch + (fy * g.foldsX + fx) * g.channels + c];
+        if (sy < 0 || sx < 0) {
+          continue;
+        }
+        let pixel = (at.z * g.inH + u32(sy)) * g.inW + u32(sx);
+        let start = pixel * g.pitch + (fy * g.foldsX + fx) * g.channels + c;
+        for (var j = 0u; j < count; j++) {
+          sum[j] += z[start + j];
         }
       }
     }
-    let pixel = (at.z * groups.y + at.y) * g.outW + at.x;
-    y[pixel * g.channels + c] = activate(vec4f(sum), g.activation, g.slope).x;
+    let to = ((at.z * groups.y + at.y) * g.outW + at.x) * g.channels + c;
+    if (g.bias == 1) {
+      for (var j = 0u; j < count; j++) {
+        sum[j] += bias[c + j];
+      }
+    }
+    sum = activate(sum, g.activation, g.slope);
+    for (var j = 0u; j < count; j++) {
+      y[to + j] = sum[j];
+    }
   }
 }
