@@ -15,7 +15,7 @@ import { type RunEnd, train } from '../train/loop.ts';
 import type { RunConfig } from '../train/options.ts';
 import { listCheckpoints } from '../train/runFolder.ts';
 import { type Direction, openTranslator } from '../train/translate.ts';
-import { failWithUsage, runCli } from './common/run.ts';
+import { checkValues, failWithUsage, runCli } from './common/run.ts';
 import { progressObserver, stopOnSignals } from './common/training.ts';
 
 /**
@@ -52,6 +52,7 @@ const cli = yargs(hideBin(process.argv))
   .option('minutes', { number: true, default: 8, describe: 'train at most this long' })
   .option('adapter', { string: true, describe: "part of a GPU adapter's name" })
   .example('$0 --minutes 2', 'a quick look: shapes will be blurry')
+  .check(checkValues)
   .wrap(110)
   .strict()
   .version(false)

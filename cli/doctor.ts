@@ -9,7 +9,7 @@ import { closeStopwatch, openStopwatch } from '../engine/timing.ts';
 import { DEFAULTS, type UgatitConfig } from '../model/ugatit.ts';
 import { fittingOptions, gib, type MemoryNeed, tryNeed } from '../train/memoryPlan.ts';
 import { disLayersOf } from './common/model.ts';
-import { failWithUsage, runCli } from './common/run.ts';
+import { checkValues, failWithUsage, runCli } from './common/run.ts';
 import { driverAdvice } from './common/system.ts';
 
 const cli = yargs(hideBin(process.argv))
@@ -45,6 +45,7 @@ const cli = yargs(hideBin(process.argv))
   })
   .example('$0', 'is this machine ready?')
   .example('$0 --plan --size 256 --ch 64 --full', 'does full-size training fit?')
+  .check(checkValues)
   .wrap(110)
   .strict()
   .version(false)

@@ -3,12 +3,12 @@ import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { openDevice } from '../engine/device.node.ts';
 import { closeDevice } from '../engine/device.ts';
-import { DEFAULTS } from '../model/ugatit.ts';
+import { checkConfig } from '../model/ugatit.ts';
 import { train } from '../train/loop.ts';
-import type { LoopOptions, RunConfig } from '../train/options.ts';
+import { DEFAULT_RUN, type LoopOptions, type RunConfig } from '../train/options.ts';
 import { readConfig, runFolder } from '../train/runFolder.ts';
 import { disLayersOf } from './common/model.ts';
-import { failWithUsage, runCli, UsageError, wholeNumber } from './common/run.ts';
+import { checkValues, failWithUsage, runCli, UsageError, wholeNumber } from './common/run.ts';
 import { progressObserver, stopOnSignals } from './common/training.ts';
 
 // Defaults are described, not set: a continued run must tell what was asked for from what was not.
@@ -158,6 +158,7 @@ const cli = yargs(hideBin(process.argv))
   .example('$0 --data cat2dog --light', 'dataset/cat2dog/{trainA,trainB,testA,testB} at 256x256')
   .example('$0 --resume --out results/cat2dog', 'continue after a stop, a crash or Ctrl-C')
   .example('$0 --data cat2dog --init authors.pt', "start from weights trained with the authors' code")
+  .check(checkValues)
   .wrap(110)
   .strict()
   .version(false)
@@ -216,27 +217,18 @@ function demandSame(before: RunConfig, now: RunConfig, folder: string): void {
   );
 }
 
-const START: RunConfig = {
-  data: '',
-  dataRoot: 'dataset',
-  model: DEFAULTS,
-  iterations: 1_000_000,
-  lr: 1e-4,
-  seed: 0,
-  augment: true,
-  shuffle: true,
-  init: null,
-};
-
 async function prepare(args: Args): Promise<{ config: RunConfig; options: LoopOptions }> {
   const name = args.data ? basename(args.data.replace(/[\\/]+$/, '')) : null;
   if (!name && !(args.resume && args.out)) {
     throw new UsageError('--data is missing: --data toy-cat2dog needs no pictures (--help shows the usage)');
   }
   const out = args.out ?? join('results', name!);
-  const before = args.resume ? await readConfig(runFolder(out)) : null;
-  const config = configFrom(args, before ?? START);
+  const before = args.resume
+    ? await readConfig(runFolder(out), (message) => console.error(`warning: ${message}`))
+    : null;
+  const config = configFrom(args, before ?? DEFAULT_RUN);
   if (before) demandSame(before, config, out);
+  checkConfig(config.model);
   const options: LoopOptions = {
     out,
     resume: args.resume,
@@ -253,9 +245,9 @@ async function prepare(args: Args): Promise<{ config: RunConfig; options: LoopOp
 }
 
 await runCli(async () => {
-  const { config, options } = await prepare(await cli.parse());
-  const stop = stopOnSignals();
   const args = await cli.parse();
+  const { config, options } = await prepare(args);
+  const stop = stopOnSignals();
   const device = await openDevice({ adapter: args.adapter });
   try {
     const observer = progressObserver(device, config, options);

@@ -13,7 +13,7 @@ import type { Picture } from '../train/data/picture.ts';
 import { writePng } from '../train/data/png.ts';
 import { openTranslator, type PictureTranslator } from '../train/translate.ts';
 import { Progress } from './common/progress.ts';
-import { failWithUsage, runCli, UsageError } from './common/run.ts';
+import { checkValues, failWithUsage, runCli, UsageError } from './common/run.ts';
 
 const cli = yargs(hideBin(process.argv))
   .scriptName('npx tsx cli/translate.ts')
@@ -70,6 +70,7 @@ const cli = yargs(hideBin(process.argv))
     '$0 --weights authors.pt --input dog.jpg --output out --direction BtoA --heatmap',
     'one, the other way',
   )
+  .check(checkValues)
   .wrap(110)
   .strict()
   .version(false)

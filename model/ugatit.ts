@@ -48,8 +48,9 @@ type Discriminator = (typeof DISCRIMINATORS)[number];
 export function checkConfig(config: UgatitConfig): void {
   const whole = { size: config.size, ch: config.ch, 'n-res': config.nRes, batch: config.batch };
   for (const [name, value] of Object.entries(whole)) {
-    if (!Number.isInteger(value) || value < (name === 'n-res' ? 0 : 1)) {
-      throw new AdawnError(`--${name} must be a positive whole number, got ${value}`);
+    const least = name === 'n-res' ? 0 : 1;
+    if (!Number.isInteger(value) || value < least) {
+      throw new AdawnError(`--${name} must be a whole number of at least ${least}, got ${value}`);
     }
   }
   if (config.size % 4 !== 0) {

@@ -3,6 +3,7 @@ import { elements } from '../engine/shape.ts';
 import type { Ensemble } from '../model/network.ts';
 import { getTensor, type ParameterGroup, type ParameterSpec, setTensor } from '../model/parameters.ts';
 import type { Ugatit } from '../model/ugatit.ts';
+import { TrainingError } from './errors.ts';
 import { type CheckpointView, matchTensors, openCheckpoint } from './formats/checkpoint.ts';
 import { type TensorSource, writeSafetensors } from './formats/safetensors.node.ts';
 
@@ -32,19 +33,27 @@ export interface CheckpointState {
   readonly config: unknown;
 }
 
+async function finiteValues(model: Ugatit, { name, group, spec }: Entry): Promise<Float32Array> {
+  const values = await getTensor(model.device, group, spec);
+  const bad = values.findIndex((value) => !Number.isFinite(value));
+  if (bad >= 0) throw new TrainingError(`${name} became ${values[bad]}`);
+  return values;
+}
+
 /**
  * Writes everything a continuation needs: parameters, spectral-norm vectors, Adam's moments, step and
  * configuration (random numbers are functions of seed and step, so these are the random state). Atomic:
  * a file of that name is whole or absent. Tensors have the authors' names and order of elements.
+ * @throws TrainingError, and writes nothing, when a value is not finite
  */
 export async function saveCheckpoint(path: string, model: Ugatit, state: CheckpointState): Promise<void> {
   const ensembles = [model.generators, model.discriminators];
   const entries = [...ensembles.flatMap(weightsOf), ...ensembles.flatMap(optimiserOf)];
-  const sources: TensorSource[] = entries.map(({ name, group, spec }) => ({
-    name,
-    shape: [...spec.authorsShape],
+  const sources: TensorSource[] = entries.map((entry) => ({
+    name: entry.name,
+    shape: [...entry.spec.authorsShape],
     dtype: 'F32',
-    read: () => getTensor(model.device, group, spec),
+    read: () => finiteValues(model, entry),
   }));
   const metadata = { format: 'adawn-1', step: String(state.step), config: JSON.stringify(state.config) };
   await writeSafetensors(path, sources, metadata);

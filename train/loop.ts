@@ -1,28 +1,35 @@
-import type { Device } from '../engine/device.ts';
-import { initialise } from '../model/network.ts';
-import { createUgatit, freeUgatit, type Ugatit } from '../model/ugatit.ts';
-import { loadCheckpoint, loadWeights, saveCheckpoint } from './checkpoint.ts';
+import { type Device, withinMemory } from '../engine/device.ts';
+import { AdawnError } from '../engine/errors.ts';
+import { checkConfig, createUgatit, freeUgatit, type Ugatit } from '../model/ugatit.ts';
+import { saveCheckpoint } from './checkpoint.ts';
+import { DataError } from './data/errors.ts';
 import { type Dataset, openDataset } from './data/folder.ts';
-import { createLoader, type Loader, type TestPicture } from './data/loader.ts';
+import { createLoader, type Loader } from './data/loader.ts';
 import { TrainingError } from './errors.ts';
 import { expectRoom } from './memoryPlan.ts';
-import { metricsFile, type Observer, rewindMetrics, type StepRecord, tell } from './observers.ts';
+import {
+  metricsFile,
+  type Observer,
+  rewindMetrics,
+  type StepRecord,
+  tell,
+  type Warn,
+  warner,
+} from './observers.ts';
 import type { LoopOptions, RunConfig } from './options.ts';
 import {
   checkpointPath,
   createRun,
-  listCheckpoints,
   pruneCheckpoints,
   type RunFolder,
+  reopenRun,
   runFolder,
   samplePath,
 } from './runFolder.ts';
-import { type SamplePictures, writeSampleGrid } from './samples.ts';
+import { type SamplePictures, samplePictures, writeSampleGrid } from './samples.ts';
 import { learningRate } from './schedule.ts';
 import { closeSession, HISTORY_ROWS, openSession, readLosses, runStep, type Session } from './session.ts';
-
-/** Pictures of each domain and split in a sample grid. */
-const SAMPLE_COLUMNS = 5;
+import { prepareModel } from './start.ts';
 
 /** Read the losses at least this often (milliseconds), so that progress and NaNs show soon. */
 const READ_EVERY_MS = 1000;
@@ -51,21 +58,16 @@ interface Run {
   saved: number;
 }
 
-/** Brings the model to its first state: from the newest checkpoint, a file of weights, or the seed. */
-async function prepareModel(model: Ugatit, config: RunConfig, folder: RunFolder, resume: boolean) {
-  if (resume) {
-    const newest = (await listCheckpoints(folder)).at(-1);
-    if (newest) return loadCheckpoint(newest.path, model);
-  }
-  // The moments start at zero; weights that --init has not are those of the seed.
-  initialise(model.device, [model.generators, model.discriminators], config.seed);
-  if (config.init) await loadWeights(config.init, model);
-  return 0;
-}
-
-function makeLoader(dataset: Dataset, config: RunConfig, options: LoopOptions, startStep: number): Loader {
+function makeLoader(
+  dataset: Dataset,
+  config: RunConfig,
+  options: LoopOptions,
+  startStep: number,
+  warn: Warn,
+): Loader {
   return createLoader({
     ...dataset,
+    warn,
     size: config.model.size,
     batch: config.model.batch,
     seed: config.seed,
@@ -76,25 +78,16 @@ function makeLoader(dataset: Dataset, config: RunConfig, options: LoopOptions, s
   });
 }
 
-/** The first pictures of each split, resized: they do not come out of the training stream. */
-async function samplePictures(dataset: Dataset, config: RunConfig): Promise<SamplePictures> {
-  const { size } = config.model;
-  const first = async (a: Dataset['testA'], b: Dataset['testB']) => {
-    const loader = createLoader({ ...dataset, testA: a, testB: b, size, threads: 0, warn: () => {} });
-    const pictures = await loader.loadTest(size, SAMPLE_COLUMNS);
-    await loader.close();
-    return pictures;
-  };
-  const train = await first(dataset.trainA, dataset.trainB);
-  const test = await first(dataset.testA, dataset.testB);
-  const join = (x: TestPicture[], y: TestPicture[]) => [...x, ...y];
-  return { a: join(train.a, test.a), b: join(train.b, test.b) };
+/** What is left of a run that failed, and how to go on. */
+function lastGood({ folder, saved }: Run): string {
+  return saved > 0
+    ? `the last good checkpoint is ${checkpointPath(folder, saved)}: go on from it with --resume`
+    : 'no checkpoint was written yet: start again';
 }
 
-function lastGood(run: Run): string {
-  return run.saved > 0
-    ? `the last good checkpoint is ${checkpointPath(run.folder, run.saved)}; continue it with --resume`
-    : 'no checkpoint was written yet: start again';
+/** Steps and weights that are not finite any more. */
+class Diverged extends TrainingError {
+  override name = 'TrainingError';
 }
 
 /** Reads the losses of the steps since the last call, and stops the run at the first that is not finite. */
@@ -110,9 +103,7 @@ async function inspect(run: Run): Promise<void> {
   if (bad >= 0) {
     const { step, losses } = records[bad];
     const [name, value] = Object.entries(losses).find(([, v]) => !Number.isFinite(v))!;
-    throw new TrainingError(
-      `loss ${name} became ${value} at iteration ${step}: ${lastGood(run)}, with a smaller --lr`,
-    );
+    throw new Diverged(`loss ${name} became ${value} at iteration ${step}`);
   }
   run.checked = run.step;
 }
@@ -121,7 +112,11 @@ async function save(run: Run): Promise<void> {
   if (run.saved === run.step) return;
   await inspect(run);
   const path = checkpointPath(run.folder, run.step);
-  await saveCheckpoint(path, run.session.model, { step: run.step, config: run.config });
+  await saveCheckpoint(path, run.session.model, { step: run.step, config: run.config }).catch((error) => {
+    throw error instanceof TrainingError
+      ? new Diverged(`${error.message} at iteration ${run.step}`, { cause: error })
+      : error;
+  });
   run.saved = run.step;
   await pruneCheckpoints(run.folder, run.options.keep);
   await tell(run.observers, 'checkpoint', run.step, path);
@@ -160,6 +155,50 @@ async function iterate(run: Run, stop: AbortSignal): Promise<void> {
   await save(run);
 }
 
+/** Adds to an error that ends a run what is left of the run. */
+function withAdvice(error: unknown, run: Run): unknown {
+  if (error instanceof AdawnError || error instanceof DataError) {
+    const advice = error instanceof Diverged ? ', with a smaller --lr' : '';
+    error.message += `; ${lastGood(run)}${advice}`;
+  }
+  return error;
+}
+
+/** Trains a prepared model until the end, the limit or the stop. */
+async function trainModel(
+  model: Ugatit,
+  dataset: Dataset,
+  config: RunConfig,
+  options: LoopOptions,
+  observers: readonly Observer[],
+  stop: AbortSignal,
+): Promise<RunEnd> {
+  const folder = runFolder(options.out);
+  const warn = warner(observers);
+  const step = await prepareModel(model, config, folder, options.resume, warn);
+  if (options.resume) await rewindMetrics(folder.metrics, step);
+  if (step >= config.iterations) return { step, complete: true, folder };
+  const samples = await samplePictures(dataset, config, warn);
+  const session = await openSession(model, (done, total) => {
+    for (const o of observers) o.compiling?.(done, total);
+  });
+  const loader = makeLoader(dataset, config, options, step, warn);
+  const all = [metricsFile(folder.metrics), ...observers];
+  const run: Run = {
+    ...{ config, options, folder, session, loader, samples, observers: all },
+    ...{ step, checked: step, saved: step },
+  };
+  try {
+    await iterate(run, stop);
+    return { step: run.step, complete: run.step >= config.iterations, folder };
+  } catch (error) {
+    throw withAdvice(error, run);
+  } finally {
+    await loader.close();
+    await closeSession(session).catch(() => {});
+  }
+}
+
 /**
  * Trains as configured, from the start or (`options.resume`) from the newest checkpoint in the run's folder.
  * @param stop aborting it saves and ends the run after the current iteration
@@ -172,30 +211,20 @@ export async function train(
   observers: readonly Observer[],
   stop: AbortSignal,
 ): Promise<RunEnd> {
-  const folder = runFolder(options.out);
-  const dataset = await openDataset(config.data, { dataRoot: config.dataRoot });
-  await expectRoom(device, config.model);
-  const model = createUgatit(device, config.model);
-  if (!options.resume) await createRun(folder, config);
-  const start = await prepareModel(model, config, folder, options.resume);
-  if (options.resume) await rewindMetrics(folder.metrics, start);
-  const samples = await samplePictures(dataset, config);
-  const session = await openSession(model, (done, total) => {
-    for (const o of observers) o.compiling?.(done, total);
-  });
-  const loader = makeLoader(dataset, config, options, start);
-  const all = [metricsFile(folder.metrics), ...observers];
-  const run: Run = {
-    ...{ config, options, folder, session, loader, samples, observers: all },
-    ...{ step: start, checked: start, saved: options.resume ? start : 0 },
-  };
   try {
-    await iterate(run, stop);
-    return { step: run.step, complete: run.step >= config.iterations, folder };
+    checkConfig(config.model);
+    const folder = runFolder(options.out);
+    const dataset = await openDataset(config.data, { dataRoot: config.dataRoot, warn: warner(observers) });
+    await expectRoom(device, config.model);
+    if (options.resume) await reopenRun(folder, config);
+    else await createRun(folder, config);
+    const model = await withinMemory(device, () => createUgatit(device, config.model), freeUgatit);
+    try {
+      return await trainModel(model, dataset, config, options, observers, stop);
+    } finally {
+      freeUgatit(model);
+    }
   } finally {
-    await tell(all, 'end');
-    await loader.close();
-    await closeSession(session).catch(() => {});
-    freeUgatit(model);
+    await tell(observers, 'end');
   }
 }

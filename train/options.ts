@@ -1,4 +1,4 @@
-import type { UgatitConfig } from '../model/ugatit.ts';
+import { DEFAULTS, type UgatitConfig } from '../model/ugatit.ts';
 
 /**
  * What decides the numbers of a run: equal options, seed and adapter give equal bits. Kept in config.json.
@@ -16,6 +16,38 @@ export interface RunConfig {
   readonly shuffle: boolean;
   /** File the weights came from, or null for a random start. */
   readonly init: string | null;
+}
+
+/** The authors' options; `data` has no default. */
+export const DEFAULT_RUN: RunConfig = {
+  data: '',
+  dataRoot: 'dataset',
+  model: DEFAULTS,
+  iterations: 1_000_000,
+  lr: 1e-4,
+  seed: 0,
+  augment: true,
+  shuffle: true,
+  init: null,
+};
+
+/** Whether everything in the template is there, with the same types; null stands for a text or nothing. */
+function alike(value: unknown, template: unknown): boolean {
+  if (template === null) return value === null || typeof value === 'string';
+  if (typeof template !== 'object') return typeof value === typeof template;
+  if (typeof value !== 'object' || value === null) return false;
+  const fields = value as Record<string, unknown>;
+  return Object.entries(template).every(([name, inner]) => alike(fields[name], inner));
+}
+
+/** The configuration in a JSON text, or null where it is none. */
+export function parseConfig(text: string): RunConfig | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return alike(value, DEFAULT_RUN) ? (value as RunConfig) : null;
+  } catch {
+    return null;
+  }
 }
 
 /** What may differ between a run and its continuation. */

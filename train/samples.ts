@@ -3,11 +3,15 @@ import { dispose, type Program, record, run } from '../engine/program.ts';
 import { allocate, release, type Tensor } from '../engine/tensor.ts';
 import { read, upload } from '../engine/transfer.ts';
 import { translate, type Ugatit } from '../model/ugatit.ts';
+import { DataError } from './data/errors.ts';
+import type { Dataset } from './data/folder.ts';
 import { composeGrid, toPicture } from './data/grid.ts';
 import { heatmapPicture } from './data/heatmap.ts';
-import type { TestPicture } from './data/loader.ts';
+import { createLoader, type TestPicture } from './data/loader.ts';
 import type { Picture } from './data/picture.ts';
 import { writePng } from './data/png.ts';
+import type { Warn } from './observers.ts';
+import type { RunConfig } from './options.ts';
 
 /** Which way a grid translates. */
 export type Direction = 'A2B' | 'B2A';
@@ -16,6 +20,35 @@ export type Direction = 'A2B' | 'B2A';
 export interface SamplePictures {
   readonly a: readonly TestPicture[];
   readonly b: readonly TestPicture[];
+}
+
+/** Pictures of each domain and split in a sample grid. */
+const SAMPLE_COLUMNS = 5;
+
+/** The first pictures of each split, resized: they do not come out of the training stream. */
+export async function samplePictures(
+  dataset: Dataset,
+  config: RunConfig,
+  warn: Warn,
+): Promise<SamplePictures> {
+  const { size } = config.model;
+  const first = async (a: Dataset['testA'], b: Dataset['testB'], tell: Warn) => {
+    const loader = createLoader({ ...dataset, testA: a, testB: b, size, threads: 0, warn: tell });
+    const pictures = await loader.loadTest(size, SAMPLE_COLUMNS);
+    await loader.close();
+    return pictures;
+  };
+  // Unreadable training pictures are reported when their turn comes in training.
+  const train = await first(dataset.trainA, dataset.trainB, () => {});
+  for (const [pictures, { label }] of [
+    [train.a, dataset.trainA],
+    [train.b, dataset.trainB],
+  ] as const) {
+    if (pictures.length === 0) throw new DataError(`none of the pictures in ${label} can be read`);
+  }
+  const test = await first(dataset.testA, dataset.testB, warn);
+  const both = (x: TestPicture[], y: TestPicture[]) => [...x, ...y];
+  return { a: both(train.a, test.a), b: both(train.b, test.b) };
 }
 
 /** Rows of the authors' grid, top to bottom, in terms of the outputs below. */

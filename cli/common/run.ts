@@ -55,6 +55,21 @@ export function failWithUsage(message: string | null, error: Error | undefined):
   throw new UsageError(`${message ?? 'wrong arguments'} (--help shows the usage)`);
 }
 
+/**
+ * For yargs' `.check()`: every option is given once (yargs makes a list of two values, or even their sum), numbers are
+ * numbers, and no value is missing.
+ */
+export function checkValues(argv: Record<string, unknown>): true {
+  const names = process.argv.slice(2).flatMap((word) => /^--[^=]+/.exec(word) ?? []);
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice) throw new UsageError(`${twice} is given twice`);
+  for (const [name, value] of Object.entries(argv)) {
+    if (Number.isNaN(value)) throw new UsageError(`--${name} takes a number`);
+    if (value === '' || value === undefined) throw new UsageError(`--${name} needs a value`);
+  }
+  return true;
+}
+
 /** Checks that an option is a whole number of at least `least`; returns it. Throws UsageError otherwise. */
 export function wholeNumber(name: string, value: number, least: number): number {
   if (Number.isInteger(value) && value >= least) return value;

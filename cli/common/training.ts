@@ -44,6 +44,10 @@ export function progressObserver(device: Device, config: RunConfig, options: Loo
     sample(_, files) {
       bar?.log(`sample pictures: ${files.join(' ')}`);
     },
+    warning(message) {
+      if (bar) bar.log(`warning: ${message}`);
+      else console.error(`warning: ${message}`);
+    },
     checkpoint(_, file) {
       bar?.log(`saved ${file}`);
     },

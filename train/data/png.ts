@@ -1,7 +1,8 @@
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import sharp from 'sharp';
-import { DataError, reason } from './errors.ts';
+import { makeFolder, systemReason } from '../formats/file.node.ts';
+import { DataError } from './errors.ts';
 import type { Picture } from './picture.ts';
 
 let written = 0;
@@ -21,11 +22,11 @@ export async function encodePng(picture: Picture): Promise<Uint8Array> {
 export async function writePng(path: string, picture: Picture): Promise<void> {
   const temporary = `${path}.${process.pid}-${written++}.tmp`;
   try {
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolder(dirname(path));
     await writeFile(temporary, await encodePng(picture));
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });
-    throw new DataError(`${path} cannot be written: ${reason(error)}`);
+    throw new DataError(`${path} cannot be written: ${systemReason(error)}`);
   }
 }

@@ -1,6 +1,7 @@
 /** Random access to files bigger than a Buffer can be, and writes that are either whole or not there. */
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { CheckpointError } from '../../engine/errors.ts';
 
@@ -28,12 +29,13 @@ export interface ByteSink {
   patch(offset: number, bytes: Uint8Array): Promise<void>;
 }
 
-/** The sentence for a failed system call. */
-function explain(path: string, error: unknown): CheckpointError {
+/** Why a system call failed, in words. */
+export function systemReason(error: unknown): string {
   const code = (error as NodeJS.ErrnoException).code ?? '';
   const known: Record<string, string> = {
     ENOENT: 'no such file or folder',
     EISDIR: 'is a folder',
+    EEXIST: 'a file of that name is in the way',
     ENOTDIR: 'part of the path is not a folder',
     EACCES: 'permission denied',
     EPERM: 'not permitted',
@@ -42,8 +44,28 @@ function explain(path: string, error: unknown): CheckpointError {
     EDQUOT: 'the disk quota is used up',
     EFBIG: 'the file is too big for this file system',
   };
-  const what = known[code] ?? (error instanceof Error ? error.message : String(error));
-  return new CheckpointError(`${path}: ${what}`, { cause: error });
+  return known[code] ?? (error instanceof Error ? error.message : String(error));
+}
+
+/** Makes a folder and those above it. (Node's own recursive mkdir never returns where /proc refuses one.) */
+export async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return;
+    if (code !== 'ENOENT') throw error;
+    if (!existsSync(dirname(path))) await makeFolder(dirname(path));
+    // Someone else may have made it in between.
+    await mkdir(path).catch((again: NodeJS.ErrnoException) => {
+      if (again.code !== 'EEXIST') throw again;
+    });
+  }
+}
+
+/** The sentence for a failed system call. */
+function explain(path: string, error: unknown): CheckpointError {
+  return new CheckpointError(`${path}: ${systemReason(error)}`, { cause: error });
 }
 
 /** Runs `work`; a CheckpointError that does not name the file yet gets `path` in front. */

@@ -1,0 +1,50 @@
+import { rename } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { CheckpointError } from '../engine/errors.ts';
+import { initialise } from '../model/network.ts';
+import type { Ugatit } from '../model/ugatit.ts';
+import { loadCheckpoint, loadWeights } from './checkpoint.ts';
+import type { Warn } from './observers.ts';
+import type { RunConfig } from './options.ts';
+import { listCheckpoints, type RunFolder } from './runFolder.ts';
+
+/** Restores the newest checkpoint that is whole; damaged ones are put aside. Null where there is none. */
+async function restore(model: Ugatit, folder: RunFolder, warn: Warn): Promise<number | null> {
+  const checkpoints = (await listCheckpoints(folder)).reverse();
+  const damaged: { path: string; error: CheckpointError }[] = [];
+  for (const { path } of checkpoints) {
+    try {
+      const step = await loadCheckpoint(path, model);
+      for (const { path: bad, error } of damaged) {
+        await rename(bad, `${bad}.damaged`);
+        warn(`${error.message}: renamed to ${basename(bad)}.damaged; going on from ${path}`);
+      }
+      return step;
+    } catch (error) {
+      if (!(error instanceof CheckpointError)) throw error;
+      damaged.push({ path, error });
+    }
+  }
+  if (damaged.length === 0) return null;
+  const none =
+    checkpoints.length > 1 ? 'no older checkpoint can be used either' : 'it is the only checkpoint';
+  throw new CheckpointError(
+    `${damaged[0].error.message}\n${none}: restore it, or start anew with another --out`,
+  );
+}
+
+/** Brings the model to its first state: from the newest checkpoint, a file of weights, or the seed. */
+export async function prepareModel(
+  model: Ugatit,
+  config: RunConfig,
+  folder: RunFolder,
+  resume: boolean,
+  warn: Warn,
+): Promise<number> {
+  const restored = resume ? await restore(model, folder, warn) : null;
+  if (restored !== null) return restored;
+  // The moments start at zero; weights that --init has not are those of the seed.
+  initialise(model.device, [model.generators, model.discriminators], config.seed);
+  if (config.init) await loadWeights(config.init, model);
+  return 0;
+}
