@@ -1,3 +1,4 @@
+import type { Tuning } from './choice.ts';
 import { DeviceError, KernelError } from './errors.ts';
 import {
   type BindingKind,
@@ -39,6 +40,8 @@ export interface Device {
   maxBinding: number;
   /** Forced kernel variants, by op (tests and the benchmark's naive twins). */
   variants: Variants;
+  /** Kernel variants found best on this adapter, by op and sizes. */
+  readonly tuning: Tuning;
   readonly pipelines: Map<string, Promise<Pipeline>>;
   /** Work submitted since the host last waited for the GPU. */
   readonly pending: Pending;
@@ -102,6 +105,7 @@ export async function openOn(adapter: GPUAdapter, options: OpenOptions = {}): Pr
     pool: new Pool(gpu),
     maxBinding: gpu.limits.maxStorageBufferBindingSize,
     variants: {},
+    tuning: { best: new Map(), noted: null },
     pipelines: new Map(),
     pending: { since: 0, costs: [] },
     failure: null,

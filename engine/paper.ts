@@ -31,6 +31,7 @@ export function paperDevice(device: Device): Device {
     gpu,
     pool: new Pool(gpu),
     variants: { ...device.variants },
+    tuning: { best: device.tuning.best, noted: null },
     pipelines: new Map(),
     pending: { ...device.pending, costs: [] },
   };

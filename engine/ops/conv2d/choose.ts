@@ -1,3 +1,4 @@
+import { settle } from '../../choice.ts';
 import type { Device } from '../../device.ts';
 import type { ConvSizes } from '../conv2d.ts';
 import { gatherFits } from './gather.ts';
@@ -13,11 +14,25 @@ function fitsGather(device: Device, s: ConvSizes): boolean {
   return device.subgroupSize === 8 && gatherFits([s.N, s.H, s.W, s.CI], [s.CO, s.K, s.K, s.CI], s);
 }
 
-/** The path for one layer: the forced variant where it can compute this, else the fastest that can. */
+/** The fastest path that can compute a layer, by what is known without measuring. */
+function preferredPath(device: Device, sizes: ConvSizes): ConvPath {
+  const enough = Math.min(sizes.CI, sizes.CO) >= WINOGRAD_CHANNELS;
+  if (enough && fitsWinograd(device, sizes)) return 'winograd';
+  return fitsGather(device, sizes) ? 'gather' : 'gatherTiled';
+}
+
+/** What a tuner may try: the naive path is never the fastest. */
+function candidatesFor(device: Device, sizes: ConvSizes): ConvPath[] {
+  const winograd: ConvPath[] = fitsWinograd(device, sizes) ? ['winograd'] : [];
+  return [...winograd, fitsGather(device, sizes) ? 'gather' : 'gatherTiled'];
+}
+
+/** The path for one layer: the forced variant where it can compute this, else the tuned or preferred one. */
 export function chooseConv(device: Device, sizes: ConvSizes): ConvPath {
   const forced = device.variants.conv2d ?? '';
   if (forced === 'naive' || forced === 'gatherTiled') return forced;
-  const enough = forced.startsWith('winograd') || Math.min(sizes.CI, sizes.CO) >= WINOGRAD_CHANNELS;
-  if (forced !== 'gather' && enough && fitsWinograd(device, sizes)) return 'winograd';
-  return fitsGather(device, sizes) ? 'gather' : 'gatherTiled';
+  if (forced.startsWith('winograd') && fitsWinograd(device, sizes)) return 'winograd';
+  if (forced === 'gather') return fitsGather(device, sizes) ? 'gather' : 'gatherTiled';
+  const preferred = preferredPath(device, sizes);
+  return settle(device, 'conv2d', { ...sizes }, preferred, () => candidatesFor(device, sizes));
 }

@@ -1,0 +1,153 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { choiceKey } from '../engine/choice.ts';
+import type { Device } from '../engine/device.ts';
+import { conv2d } from '../engine/ops/conv2d.ts';
+import { trace } from '../engine/program.ts';
+import { makeTensor } from '../engine/tensor.ts';
+import { choicesOf, tune } from '../engine/tune.ts';
+import { adapterKey, readTuned, tuneCachePath, writeTuned } from '../engine/tuneCache.node.ts';
+import { defaultMode, tuneFor } from '../engine/tuning.node.ts';
+import { useDevice } from './device.ts';
+
+const gpu = useDevice();
+
+/** A 3x3 layer that several kernels can compute, and a 7x7 layer that Winograd cannot. */
+function work(paper: Device): void {
+  trace(paper, () => {
+    const x = makeTensor([1, 8, 8, 16]);
+    const y = conv2d(x, makeTensor([16, 3, 3, 16]), null, { pad: 1 });
+    return { z: conv2d(y, makeTensor([4, 7, 7, 16]), null, { pad: 3 }) };
+  });
+}
+
+const ignore = () => {};
+
+/** Sets up a cache folder of the test's own. */
+function useCacheFolder(): { readonly folder: string } {
+  const holder = { folder: '' };
+  let before: string | undefined;
+  beforeEach(async () => {
+    before = process.env.XDG_CACHE_HOME;
+    holder.folder = await mkdtemp(join(tmpdir(), 'adawn-tune-'));
+    process.env.XDG_CACHE_HOME = holder.folder;
+  });
+  afterEach(async () => {
+    if (before === undefined) delete process.env.XDG_CACHE_HOME;
+    else process.env.XDG_CACHE_HOME = before;
+    await rm(holder.folder, { recursive: true, force: true });
+    gpu.device.tuning.best.clear();
+  });
+  return holder;
+}
+
+describe('the tuner', () => {
+  test('notes where there is a choice, and only there', () => {
+    const choices = choicesOf(gpu.device, work);
+    expect(choices.map(({ op, sizes }) => `${op} ${sizes.K}`)).toEqual(['conv2d 3']);
+    expect(choices[0].candidates).toContain(choices[0].preferred);
+    expect(gpu.device.tuning.noted).toBeNull();
+  });
+
+  test('picks a candidate for each choice', async () => {
+    const choices = choicesOf(gpu.device, work);
+    const seen: string[] = [];
+    const best = await tune(gpu.device, choices, { onProgress: (_, __, key) => seen.push(key) });
+    const key = choiceKey('conv2d', choices[0].sizes);
+    expect(choices[0].candidates).toContain(best.get(key));
+    expect(seen).toEqual([key, 'done']);
+    expect(gpu.device.variants).toEqual({});
+  });
+
+  test('ends in time, with what it has', async () => {
+    const best = await tune(gpu.device, choicesOf(gpu.device, work), { budgetMs: 0 });
+    expect(best.size).toBe(0);
+  });
+
+  test('what it found is used, unless it cannot compute the layer', () => {
+    const [choice] = choicesOf(gpu.device, work);
+    const other = choice.candidates.find((name) => name !== choice.preferred)!;
+    const key = choiceKey('conv2d', choice.sizes);
+    const kernels = () => {
+      const { launches } = trace(gpu.device, () => {
+        const w = makeTensor([16, 3, 3, 16]);
+        return { y: conv2d(makeTensor([1, 8, 8, 16]), w, null, { pad: 1 }) };
+      });
+      return launches.map(({ kernel }) => kernel.name).join(' ');
+    };
+    const before = kernels();
+    gpu.device.tuning.best.set(key, other);
+    expect(kernels()).not.toBe(before);
+    gpu.device.tuning.best.set(key, 'no such kernel');
+    expect(kernels()).toBe(before);
+    gpu.device.tuning.best.clear();
+  });
+
+  test('is off by default on a processor', () => {
+    expect(defaultMode({ isCpu: true })).toBe('off');
+    expect(defaultMode({ isCpu: false })).toBe('auto');
+  });
+});
+
+describe('the cache of the tuner', () => {
+  const cache = useCacheFolder();
+
+  test('lies in the cache folder of the user', () => {
+    expect(tuneCachePath()).toBe(join(cache.folder, 'adawn', 'tuned.json'));
+  });
+
+  test('gives back what was written, to this adapter only', async () => {
+    await writeTuned(gpu.device, new Map([['conv2d a', 'gather']]), ignore);
+    await writeTuned(gpu.device, new Map([['conv2d b', 'winograd']]), ignore);
+    const found = await readTuned(gpu.device, ignore);
+    expect([...found]).toEqual([
+      ['conv2d a', 'gather'],
+      ['conv2d b', 'winograd'],
+    ]);
+    const other = { ...gpu.device, info: { ...gpu.device.info, description: 'another driver' } };
+    expect(adapterKey(other as Device)).not.toBe(adapterKey(gpu.device));
+    expect((await readTuned(other as Device, ignore)).size).toBe(0);
+  });
+
+  test.each(['{', '[]', '{"a": 1}', '{"a": {"b": 2}}', ''])(
+    'ignores a broken file with a warning: %j',
+    async (text) => {
+      await mkdir(dirname(tuneCachePath()), { recursive: true });
+      await writeFile(tuneCachePath(), text);
+      const warnings: string[] = [];
+      const found = await readTuned(gpu.device, (message) => warnings.push(message));
+      expect(found.size).toBe(0);
+      expect(warnings).toHaveLength(1);
+      expect(warnings[0]).toMatch(/tuned\.json is damaged and was ignored/);
+      await writeTuned(gpu.device, new Map([['k', 'v']]), ignore);
+      expect((await readTuned(gpu.device, ignore)).get('k')).toBe('v');
+    },
+  );
+
+  test('is filled by auto, believed by auto, and renewed by force', async () => {
+    let timed = 0;
+    const options = { onProgress: () => void timed++ };
+    const first = await tuneFor(gpu.device, 'auto', work, options);
+    expect(Object.keys(first)).toHaveLength(1);
+    expect(timed).toBeGreaterThan(0);
+    timed = 0;
+    expect(await tuneFor(gpu.device, 'auto', work, options)).toEqual(first);
+    expect(timed).toBe(0);
+    const text = await readFile(tuneCachePath(), 'utf8');
+    await writeFile(tuneCachePath(), text.replace(/"(winograd|gather|gatherTiled)"/, '"poisoned"'));
+    expect(Object.values(await tuneFor(gpu.device, 'auto', work, options))).toEqual(['poisoned']);
+    const forced = await tuneFor(gpu.device, 'force', work, options);
+    expect(Object.values(forced)[0]).toMatch(/winograd|gather/);
+    expect(timed).toBeGreaterThan(0);
+    expect(await tuneFor(gpu.device, 'off', work, options)).toEqual({});
+  });
+
+  test('says when it cannot be written', async () => {
+    await writeFile(join(cache.folder, 'adawn'), 'a file where the folder should be');
+    const warnings: string[] = [];
+    await writeTuned(gpu.device, new Map([['k', 'v']]), (message) => warnings.push(message));
+    expect(warnings[0]).toMatch(/could not be kept/);
+  });
+});
