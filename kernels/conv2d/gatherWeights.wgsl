@@ -119,9 +119,9 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) lan
   }
   // Loops that are not unrolled: each store in the code costs lavapipe's compiler some 300 instructions.
   let mine = min(ROWS / 4, (mQuads - min(m0, mQuads) + SUBGROUP - 1) / SUBGROUP);
-  for (var j = 0u; j < min(QUADS, g.outQuads - n0); j++) {
+  for (var i = 0u; i < min(QUADS, g.outQuads - n0) * 4; i++) {
     var v: Rows;
-    switch j {
+    switch i / 4 {
       case 0: { v = c0; }
       case 1: { v = c1; }
       case 2: { v = c2; }
@@ -131,12 +131,10 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) lan
       case 6: { v = c6; }
       default: { v = c7; }
     }
+    let n = (tile.z * g.outQuads + n0) * 4 + i;
     for (var r = 0u; r < mine; r++) {
-      let block = transpose(mat4x4f(v[r * 4], v[r * 4 + 1], v[r * 4 + 2], v[r * 4 + 3]));
-      for (var i = 0u; i < 4u; i++) {
-        let n = tile.z * g.outQuads * 4 + (n0 + j) * 4 + i;
-        dw[n * mQuads + m0 + r * SUBGROUP] = block[i];
-      }
+      let at_n = vec4f(v[r * 4][i % 4], v[r * 4 + 1][i % 4], v[r * 4 + 2][i % 4], v[r * 4 + 3][i % 4]);
+      dw[n * mQuads + m0 + r * SUBGROUP] = at_n;
     }
   }
 }
