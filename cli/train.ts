@@ -1,8 +1,10 @@
+import './common/supervise.ts';
 import { basename, join } from 'node:path';
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { openDevice } from '../engine/device.node.ts';
 import { closeDevice } from '../engine/device.ts';
+import { TUNE_MODES } from '../engine/tuning.node.ts';
 import { checkConfig } from '../model/ugatit.ts';
 import { train } from '../train/loop.ts';
 import { DEFAULT_RUN, type LoopOptions, type RunConfig } from '../train/options.ts';
@@ -128,6 +130,12 @@ const cli = yargs(hideBin(process.argv))
     defaultDescription: '0',
     describe: 'of all random numbers',
   })
+  .option('tune', {
+    group: 'Training:',
+    choices: TUNE_MODES,
+    defaultDescription: 'auto on a GPU, off on a processor',
+    describe: 'time kernels against each other first (at most 60 s, once per adapter)',
+  })
   .option('adapter', { group: 'Training:', string: true, describe: "part of a GPU adapter's name" })
   .option('out', {
     group: 'Results:',
@@ -200,6 +208,7 @@ function configFrom(args: Args, base: RunConfig): RunConfig {
     augment: args.augment ?? base.augment,
     shuffle: args.shuffle ?? base.shuffle,
     init: args.init ?? base.init,
+    ...(base.tuned ? { tuned: base.tuned } : {}),
   };
 }
 
@@ -240,6 +249,7 @@ async function prepare(args: Args): Promise<{ config: RunConfig; options: LoopOp
     saveEvery: wholeNumber('save-every', args['save-every'], 0),
     keep: wholeNumber('keep', args.keep, 1),
     threads: args.threads === undefined ? undefined : wholeNumber('threads', args.threads, 0),
+    tune: args.tune,
   };
   return { config, options };
 }

@@ -10,6 +10,9 @@ import { makeTensor } from '../engine/tensor.ts';
 import { choicesOf, tune } from '../engine/tune.ts';
 import { adapterKey, readTuned, tuneCachePath, writeTuned } from '../engine/tuneCache.node.ts';
 import { defaultMode, tuneFor } from '../engine/tuning.node.ts';
+import { DEFAULTS } from '../model/ugatit.ts';
+import { settleKernels } from '../train/kernels.ts';
+import { DEFAULT_RUN } from '../train/options.ts';
 import { useDevice } from './device.ts';
 
 const gpu = useDevice();
@@ -142,6 +145,19 @@ describe('the cache of the tuner', () => {
     expect(Object.values(forced)[0]).toMatch(/winograd|gather/);
     expect(timed).toBeGreaterThan(0);
     expect(await tuneFor(gpu.device, 'off', work, options)).toEqual({});
+  });
+
+  test('a run keeps what was chosen, and a continued run uses it', async () => {
+    const model = { ...DEFAULTS, size: 32, ch: 4, nRes: 1, disLayers: [4, 3] as const };
+    const options = { out: '', resume: false, stopAfter: 1, sampleEvery: 0, saveEvery: 0, keep: 1 };
+    const asked = { ...DEFAULT_RUN, model };
+    const plain = await settleKernels(gpu.device, asked, { ...options, tune: 'off' }, []);
+    expect(plain).toEqual(asked);
+    const run = await settleKernels(gpu.device, asked, { ...options, tune: 'auto' }, []);
+    expect(Object.keys(run.tuned!).length).toBeGreaterThan(0);
+    gpu.device.tuning.best.clear();
+    await settleKernels(gpu.device, run, { ...options, resume: true, tune: 'force' }, []);
+    expect(Object.fromEntries(gpu.device.tuning.best)).toEqual(run.tuned);
   });
 
   test('says when it cannot be written', async () => {

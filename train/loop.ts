@@ -6,6 +6,7 @@ import { DataError } from './data/errors.ts';
 import { type Dataset, openDataset } from './data/folder.ts';
 import { createLoader, type Loader } from './data/loader.ts';
 import { TrainingError } from './errors.ts';
+import { settleKernels } from './kernels.ts';
 import { expectRoom } from './memoryPlan.ts';
 import {
   metricsFile,
@@ -206,16 +207,17 @@ async function trainModel(
  */
 export async function train(
   device: Device,
-  config: RunConfig,
+  given: RunConfig,
   options: LoopOptions,
   observers: readonly Observer[],
   stop: AbortSignal,
 ): Promise<RunEnd> {
   try {
-    checkConfig(config.model);
+    checkConfig(given.model);
     const folder = runFolder(options.out);
-    const dataset = await openDataset(config.data, { dataRoot: config.dataRoot, warn: warner(observers) });
-    await expectRoom(device, config.model);
+    const dataset = await openDataset(given.data, { dataRoot: given.dataRoot, warn: warner(observers) });
+    await expectRoom(device, given.model);
+    const config = await settleKernels(device, given, options, observers);
     if (options.resume) await reopenRun(folder, config);
     else await createRun(folder, config);
     const model = await withinMemory(device, () => createUgatit(device, config.model), freeUgatit);

@@ -23,6 +23,8 @@ export interface Observer {
   checkpoint?(step: number, file: string): void | Promise<void>;
   /** Something a user should know that does not end the run: a picture left out, a damaged checkpoint. */
   warning?(message: string): void;
+  /** While kernels are timed against each other, before a new run. */
+  tuning?(done: number, total: number): void;
   /** While kernels compile, before the first step. */
   compiling?(done: number, total: number): void;
   /** When the run ends, however it ends. */

@@ -1,3 +1,4 @@
+import type { TuneMode } from '../engine/tuning.node.ts';
 import { DEFAULTS, type UgatitConfig } from '../model/ugatit.ts';
 
 /**
@@ -16,6 +17,8 @@ export interface RunConfig {
   readonly shuffle: boolean;
   /** File the weights came from, or null for a random start. */
   readonly init: string | null;
+  /** Kernels a tuner chose, by op and sizes; absent where none did. Other kernels give other roundings. */
+  readonly tuned?: Readonly<Record<string, string>>;
 }
 
 /** The authors' options; `data` has no default. */
@@ -62,4 +65,6 @@ export interface LoopOptions {
   /** Checkpoints to keep. */
   readonly keep: number;
   readonly threads?: number;
+  /** Whether kernels are timed before a new run; absent: as suits the adapter. */
+  readonly tune?: TuneMode;
 }

@@ -3,19 +3,27 @@ import type { Observer } from '../../train/observers.ts';
 import type { LoopOptions, RunConfig } from '../../train/options.ts';
 import { Progress } from './progress.ts';
 
-/** Aborts on the first Ctrl-C (or SIGTERM), so that the run saves and ends; a second one ends it at once. */
+/** A second Ctrl-C counts after this time: one key press can arrive as several signals. */
+const SECOND_MS = 1000;
+
+/**
+ * Aborts on the first Ctrl-C (or SIGTERM, or when the process that supervises this one is gone), so that the run saves and
+ * ends; a second Ctrl-C ends it at once.
+ */
 export function stopOnSignals(): { signal: AbortSignal; dispose(): void } {
   const controller = new AbortController();
-  const onSignal = () => {
-    if (controller.signal.aborted) process.exit(130);
-    console.error('\nstopping after this iteration (again to stop at once, without saving)');
-    controller.abort();
+  let first = 0;
+  const stop = () => {
+    if (!controller.signal.aborted) {
+      first = performance.now();
+      console.error('\nstopping after this iteration (again to stop at once, without saving)');
+      controller.abort();
+    } else if (performance.now() - first > SECOND_MS) process.exit(130);
   };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', stop).on('SIGTERM', stop).on('SIGHUP', stop).on('disconnect', stop);
+  process.channel?.unref(); // it alone must not keep the process alive
   const dispose = () => {
-    process.off('SIGINT', onSignal);
-    process.off('SIGTERM', onSignal);
+    process.off('SIGINT', stop).off('SIGTERM', stop).off('SIGHUP', stop).off('disconnect', stop);
   };
   return { signal: controller.signal, dispose };
 }
@@ -28,8 +36,15 @@ export function progressObserver(device: Device, config: RunConfig, options: Loo
   console.log(`U-GAT-IT ${kind} on ${config.data}, ${device.name}`);
   let bar: Progress | null = null;
   let compiled = 0;
+  let timing: Progress | null = null;
   return {
+    tuning(done, total) {
+      timing ??= new Progress(total, { label: 'timing kernels', unit: 'layers' });
+      timing.update(done);
+      if (done === total) timing.stop();
+    },
     compiling(done, total) {
+      timing?.stop();
       // A line at the start and one at the end say enough: the compiler works in bursts.
       if (compiled === 0) console.error(`compiling ${total} kernels`);
       compiled = done;

@@ -1,0 +1,43 @@
+import type { Device } from '../engine/device.ts';
+import { trace } from '../engine/program.ts';
+import { allocate } from '../engine/tensor.ts';
+import { defaultMode, tuneFor, useTuned } from '../engine/tuning.node.ts';
+import { createUgatit, trainingStep, type UgatitConfig } from '../model/ugatit.ts';
+import { type Observer, warner } from './observers.ts';
+import type { LoopOptions, RunConfig } from './options.ts';
+
+/** Records the training step on a paper device. */
+export function stepOnPaper(paper: Device, config: UgatitConfig): void {
+  const model = createUgatit(paper, config);
+  const shape = [config.batch, config.size, config.size, 3];
+  const [a, b] = ['A', 'B'].map((domain) => allocate(paper, shape, `batch ${domain}`));
+  const hyper = allocate(paper, [4], 'Adam numbers');
+  trace(paper, () => {
+    trainingStep(model, a, b, hyper);
+    return {};
+  });
+}
+
+/**
+ * Has the device use the kernels of the run: those a continued run was started with, since other kernels round
+ * otherwise, else those the tuner finds.
+ * @returns the configuration with the choices, to be kept
+ */
+export async function settleKernels(
+  device: Device,
+  config: RunConfig,
+  options: LoopOptions,
+  observers: readonly Observer[],
+): Promise<RunConfig> {
+  if (options.resume) {
+    useTuned(device, config.tuned ?? {});
+    return config;
+  }
+  const onProgress = (done: number, total: number) => {
+    for (const o of observers) o.tuning?.(done, total);
+  };
+  const mode = options.tune ?? defaultMode(device);
+  const work = (paper: Device) => stepOnPaper(paper, config.model);
+  const tuned = await tuneFor(device, mode, work, { onProgress, warn: warner(observers) });
+  return Object.keys(tuned).length > 0 ? { ...config, tuned } : config;
+}
