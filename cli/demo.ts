@@ -1,3 +1,4 @@
+import './common/supervise.ts';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import yargs from 'yargs';
