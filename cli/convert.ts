@@ -3,7 +3,7 @@ import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { type ConvertOptions, convert } from '../train/formats/convert.ts';
 import { NETWORKS } from '../train/formats/names.ts';
-import { failWithUsage, runCli } from './common/run.ts';
+import { checkValues, failWithUsage, runCli } from './common/run.ts';
 
 interface Arguments extends ConvertOptions {
   in: string;
@@ -12,19 +12,35 @@ interface Arguments extends ConvertOptions {
 
 async function main(args: string[]): Promise<void> {
   const argv = await yargs(args)
-    .scriptName('convert')
+    .scriptName('npx tsx cli/convert.ts')
     .usage('$0 IN OUT\n\nConverts a checkpoint; the ending of OUT (.pt or .safetensors) says to what.')
     .command('$0 <in> <out>', false, (command) =>
       command
         .positional('in', { type: 'string', demandOption: true, describe: 'any .pt or .safetensors file' })
         .positional('out', { type: 'string', demandOption: true, describe: 'file to write' }),
     )
-    .option('net', { choices: NETWORKS, describe: 'write this network alone, under its bare names' })
-    .option('legacy', { type: 'boolean', default: false, describe: "OUT in PyTorch's format before 1.6" })
-    .option('keep-all', { type: 'boolean', default: false, describe: 'keep optimiser state and metadata' })
+    .option('net', {
+      group: 'How:',
+      choices: NETWORKS,
+      describe: 'write this network alone, under its bare names',
+    })
+    .option('legacy', {
+      group: 'How:',
+      type: 'boolean',
+      default: false,
+      describe: "OUT in PyTorch's format before 1.6",
+    })
+    .option('keep-all', {
+      group: 'How:',
+      type: 'boolean',
+      default: false,
+      describe: 'keep optimiser state and metadata',
+    })
     .example('$0 selfie2anime_params_0100000.pt anime.safetensors', "the authors' checkpoint to safetensors")
     .example('$0 latest.safetensors face.safetensors --net genA2B', 'one generator, to translate pictures')
     .example('$0 latest.safetensors selfie2anime_params_0000100.pt', "back to the authors' PyTorch code")
+    .check(checkValues)
+    .wrap(110)
     .version(false)
     .strict()
     .fail(failWithUsage)

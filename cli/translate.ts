@@ -1,6 +1,5 @@
 import { existsSync, statSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
-import { extname, join, relative } from 'node:path';
+import { extname, join, relative, resolve } from 'node:path';
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { openDevice } from '../engine/device.node.ts';
@@ -13,7 +12,7 @@ import type { Picture } from '../train/data/picture.ts';
 import { writePng } from '../train/data/png.ts';
 import { openTranslator, type PictureTranslator } from '../train/translate.ts';
 import { Progress } from './common/progress.ts';
-import { checkValues, failWithUsage, runCli, UsageError } from './common/run.ts';
+import { checkValues, failWithUsage, runCli, UsageError, wholeNumber } from './common/run.ts';
 
 const cli = yargs(hideBin(process.argv))
   .scriptName('npx tsx cli/translate.ts')
@@ -87,13 +86,37 @@ async function listInput(input: string): Promise<{ files: string[]; root: string
   return { files, root: input };
 }
 
-/** `sub/cat.jpg` becomes `sub/cat`; a second file of that stem keeps its ending: `sub/cat.png`. */
-function outputName(file: string, root: string, taken: Set<string>): string {
+/** Files that are written for one picture. */
+interface Targets {
+  readonly picture: string;
+  readonly heatmap: string | null;
+}
+
+/** `sub/cat.jpg` becomes `sub/cat.png`; where that is taken, `sub/cat.jpg.png`, and so on. */
+function chooseTargets(file: string, root: string, args: Args, taken: Set<string>): Targets {
   const path = relative(root, file);
   const stem = path.slice(0, path.length - extname(path).length);
-  const name = taken.has(stem) ? path : stem;
-  taken.add(name);
-  return name;
+  for (let n = 0; ; n++) {
+    const name = join(args.output, n === 0 ? stem : `${path}${n === 1 ? '' : `-${n}`}`);
+    const targets = { picture: `${name}.png`, heatmap: args.heatmap ? `${name}.heatmap.png` : null };
+    const both = Object.values(targets).filter((target) => target !== null);
+    if (both.some((target) => taken.has(target))) continue;
+    for (const target of both) taken.add(target);
+    return targets;
+  }
+}
+
+const gridFile = (args: Args) => join(args.output, 'grid.png');
+
+/** Where every picture's translation goes. @throws UsageError where that would overwrite an input. */
+function planOutput(files: string[], root: string, args: Args): Targets[] {
+  const taken = new Set(args.grid ? [gridFile(args)] : []);
+  const targets = files.map((file) => chooseTargets(file, root, args, taken));
+  const inputs = new Set(files.map((file) => resolve(file)));
+  const lost = [...taken].find((target) => inputs.has(resolve(target)));
+  if (lost)
+    throw new UsageError(`--output ${args.output} would overwrite ${lost}, an input: choose another folder`);
+  return targets;
 }
 
 interface Done {
@@ -105,28 +128,32 @@ interface Done {
 /** Columns of the grid picture at most: more would make it unreadable. */
 const GRID_COLUMNS = 16;
 
+/** The picture, or null where it cannot be read; why is noted. */
+async function readInput(file: string, skipped: string[]): Promise<Picture | null> {
+  return decodeFile(file).catch((error: unknown) => {
+    if (!(error instanceof DataError)) throw error;
+    skipped.push(error.message);
+    return null;
+  });
+}
+
 async function translateAll(
   translator: PictureTranslator,
   files: string[],
-  root: string,
+  targets: Targets[],
   args: Args,
 ): Promise<Done> {
   const done: Done = { columns: [], skipped: [], count: 0 };
   const bar = new Progress(files.length, { unit: 'pictures' });
-  const taken = new Set<string>();
-  for (const file of files) {
-    try {
-      const result = await translator.translate(await decodeFile(file));
-      const target = join(args.output, outputName(file, root, taken));
-      await mkdir(join(target, '..'), { recursive: true });
-      await writePng(`${target}.png`, result.output);
-      if (args.heatmap) await writePng(`${target}.heatmap.png`, result.heatmap);
+  for (const [i, file] of files.entries()) {
+    const picture = await readInput(file, done.skipped);
+    if (picture) {
+      const result = await translator.translate(picture);
+      await writePng(targets[i].picture, result.output);
+      if (targets[i].heatmap) await writePng(targets[i].heatmap, result.heatmap);
       const column = [result.input, ...(args.heatmap ? [result.heatmap] : []), result.output];
       if (done.columns.length < GRID_COLUMNS) done.columns.push(column);
       done.count++;
-    } catch (error) {
-      if (!(error instanceof DataError)) throw error;
-      done.skipped.push(error.message);
     }
     bar.tick();
   }
@@ -134,22 +161,24 @@ async function translateAll(
   return done;
 }
 
+const noneRead = (files: string[]) =>
+  files.length === 1 ? 'the picture could not be read' : `none of the ${files.length} pictures could be read`;
+
 await runCli(async () => {
   const args = await cli.parse();
-  if (args.size !== undefined && !(Number.isInteger(args.size) && args.size >= 8)) {
-    throw new UsageError(`--size must be a whole number of at least 8, got ${args.size}`);
-  }
+  if (args.size !== undefined) wholeNumber('size', args.size, 8);
   const { files, root } = await listInput(args.input);
+  const targets = planOutput(files, root, args);
   const device = await openDevice({ adapter: args.adapter });
   try {
     const translator = await openTranslator(device, args.weights, args.direction, args.size);
-    const done = await translateAll(translator, files, root, args);
+    const done = await translateAll(translator, files, targets, args);
     translator.close();
     for (const message of done.skipped) console.error(`skipped: ${message}`);
-    if (done.count === 0) throw new DataError(`none of the ${files.length} pictures could be read`);
+    if (done.count === 0) throw new DataError(noneRead(files));
     if (args.grid) {
       const rows = done.columns[0].map((_, r) => done.columns.map((column) => column[r]));
-      await writePng(join(args.output, 'grid.png'), composeGrid(rows, { gap: 2 }));
+      await writePng(gridFile(args), composeGrid(rows, { gap: 2 }));
     }
     const left = done.skipped.length > 0 ? `, ${done.skipped.length} skipped` : '';
     console.log(`${done.count} translated${left}: ${args.output}`);

@@ -52,7 +52,8 @@ export async function runCli(main: () => Promise<void> | void): Promise<void> {
  */
 export function failWithUsage(message: string | null, error: Error | undefined): never {
   if (error) throw error;
-  throw new UsageError(`${message ?? 'wrong arguments'} (--help shows the usage)`);
+  const what = message?.replace(/:?\s*\n\s*/g, ': ') ?? 'wrong arguments';
+  throw new UsageError(`${what} (--help shows the usage)`);
 }
 
 /**
