@@ -1,5 +1,5 @@
 import type { Device, Variants } from '../engine/device.ts';
-import type { Step } from '../engine/timing.ts';
+import type { Step } from '../engine/encode.ts';
 
 /** How a result compares with float64. */
 export interface Check {

@@ -1,8 +1,9 @@
 import { type Device, finish } from './device.ts';
+import type { Step } from './encode.ts';
 import { dispose, type Program, record } from './program.ts';
 import { grid1d, launch } from './recorder.ts';
 import { allocate, release, type Tensor } from './tensor.ts';
-import { race, type Step, type Stopwatch, type Timing, timeOnce } from './timing.ts';
+import { race, type Stopwatch, type Timing, timeOnce } from './timing.ts';
 import { evaluate, tensorFrom } from './transfer.ts';
 
 /** The fastest of several kernels that do nothing but one thing: what no kernel can beat on this adapter. */

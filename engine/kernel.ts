@@ -10,40 +10,29 @@ export interface KernelSpec {
   readonly name: string;
   readonly entry: string;
   readonly constants: Constants;
-  /** Further files of kernels/ appended to it: where one text serves several ways to keep its operands. */
-  readonly libs?: readonly string[];
 }
 
 export type BindingKind = 'read' | 'write' | 'uniform' | 'readTexture' | 'writeTexture';
 
-/** Every specialised text has one key: name, libs, entry and constants in the order given. */
+/** Every specialised text has one key: name, entry and constants in the order given. */
 export function kernelKey(spec: KernelSpec): string {
   const list = Object.entries(spec.constants).map(([k, v]) => `${k}=${v}`);
-  return `${textKey(spec)}:${spec.entry}(${list.join(',')})`;
+  return `${spec.name}:${spec.entry}(${list.join(',')})`;
 }
 
-type TextSpec = Pick<KernelSpec, 'name' | 'libs'>;
-
-function textKey({ name, libs = [] }: TextSpec): string {
-  return [name, ...libs].join('+');
-}
+type TextSpec = Pick<KernelSpec, 'name'>;
 
 const texts = new Map<string, string>();
 
-/**
- * The file's text with the `kernels/lib` files it names in a line `// needs: reduce reflect` and libs
- * appended.
- */
-export function fullText(spec: TextSpec): string {
-  const key = textKey(spec);
-  const known = texts.get(key);
+/** The file's text with the `kernels/lib` files it names in a line `// needs: reduce reflect` appended. */
+export function fullText({ name }: TextSpec): string {
+  const known = texts.get(name);
   if (known !== undefined) return known;
-  const own = kernelText(spec.name);
+  const own = kernelText(name);
   const line = own.match(/^\/\/ needs: *(.+)$/m)?.[1];
   const needs = line ? line.trim().split(/\s+/) : [];
-  const added = [...needs.map((lib) => `lib/${lib}`), ...(spec.libs ?? [])];
-  const text = [own, ...added.map(kernelText)].join('\n');
-  texts.set(key, text);
+  const text = [own, ...needs.map((lib) => kernelText(`lib/${lib}`))].join('\n');
+  texts.set(name, text);
   return text;
 }
 

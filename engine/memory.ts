@@ -80,7 +80,7 @@ export class Pool {
       this.gpu.createTexture({
         size: [width, height, layers],
         format: 'rgba32float',
-        usage: GPUTextureUsage.STORAGE_BINDING,
+        usage: GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_DST,
       });
     const bytes = width * height * layers * 16;
     return this.take(`${width}x${height}x${layers}`, bytes, label, make) as GPUTexture;

@@ -1,5 +1,6 @@
+import { encode, type Step } from './encode.ts';
 import { DeviceError } from './errors.ts';
-import { encodePass, readStamps, resolveStamps, STAMPS, type Step, type Stopwatch } from './timing.ts';
+import { readStamps, resolveStamps, STAMPS, type Stopwatch } from './timing.ts';
 
 /** What an op takes of a program. */
 export interface Share {
@@ -24,7 +25,7 @@ export async function profileSteps(watch: Stopwatch, steps: readonly Step[]): Pr
     const encoder = device.gpu.createCommandEncoder();
     part.forEach((step, i) => {
       const places = { beginningOfPassWriteIndex: 2 * i, endOfPassWriteIndex: 2 * i + 1 };
-      encodePass(encoder, [step], { querySet: stamps.set, ...places });
+      encode(encoder, [step], { querySet: stamps.set, ...places });
     });
     resolveStamps(watch, encoder, part.length);
     device.gpu.queue.submit([encoder.finish()]);

@@ -1,4 +1,5 @@
 import { checkDevice, type Device, type Pipeline, pipelineFor, scoped, withinMemory } from './device.ts';
+import { encode, type Step, type TextureCopy } from './encode.ts';
 import { AdawnError, DeviceError } from './errors.ts';
 import { kernelKey } from './kernel.ts';
 import { type MemoryPlan, planMemory, pruneLaunches } from './plan.ts';
@@ -7,13 +8,6 @@ import { show } from './shape.ts';
 import { encodeSizes } from './shared.ts';
 import { bytesOf, rootOf, type Storage, type Tensor } from './tensor.ts';
 import { type Cost, submitted } from './waiting.ts';
-
-/** A launch with everything a replay needs; running it allocates nothing. */
-interface Step {
-  readonly launch: Launch;
-  readonly pipeline: GPUComputePipeline;
-  readonly bindGroup: GPUBindGroup;
-}
 
 /** A recorded piece of work with fixed shapes: run it as often as you like, then dispose of it. */
 export interface Program<Out extends Record<string, Tensor>> {
@@ -104,6 +98,18 @@ function bind(
   });
 }
 
+function copyOf({ copy, bindings }: Launch, plan: MemoryPlan, memory: Memory): TextureCopy | null {
+  if (!copy) return null;
+  const [from, to] = bindings;
+  const { width, height, layers } = to.texture!;
+  const { buffer, offset } = storageOf(from, plan, memory);
+  return {
+    source: { buffer, offset, bytesPerRow: width * 16, rowsPerImage: height },
+    destination: { texture: slotOf(to, plan, memory) as GPUTexture },
+    size: [width, height, layers],
+  };
+}
+
 function allocateSlots(device: Device, plan: MemoryPlan): Memory {
   const memory: (GPUBuffer | GPUTexture)[] = [];
   try {
@@ -180,7 +186,8 @@ async function bindAll(
     const { buffer: sizeBuffer, sizes } = writeSizes(device, launches, pipelines);
     const steps = launches.map((item, i) => {
       const { pipeline, layout } = pipelines.get(kernelKey(item.kernel))!;
-      return { launch: item, pipeline, bindGroup: bind(device, item, layout, plan, memory, sizes[i]) };
+      const bindGroup = bind(device, item, layout, plan, memory, sizes[i]);
+      return { launch: item, pipeline, bindGroup, copy: copyOf(item, plan, memory) };
     });
     return { steps, sizeBuffer };
   });
@@ -219,13 +226,7 @@ export function run(program: Program<Record<string, Tensor>>): void {
   submitted(device.pending, program.cost);
   for (let from = 0; from < steps.length; from += LAUNCHES_PER_SUBMIT) {
     const encoder = device.gpu.createCommandEncoder();
-    const pass = encoder.beginComputePass();
-    for (const { launch: item, pipeline, bindGroup } of steps.slice(from, from + LAUNCHES_PER_SUBMIT)) {
-      pass.setPipeline(pipeline);
-      pass.setBindGroup(0, bindGroup);
-      pass.dispatchWorkgroups(item.grid[0], item.grid[1], item.grid[2]);
-    }
-    pass.end();
+    encode(encoder, steps.slice(from, from + LAUNCHES_PER_SUBMIT));
     device.gpu.queue.submit([encoder.finish()]);
   }
 }

@@ -13,6 +13,8 @@ export interface Launch {
   /** Parallel to `bindings`: which of them it writes. */
   readonly writes: readonly boolean[];
   readonly grid: readonly [number, number, number];
+  /** It only copies its first binding into its second, a texture: the queue's own copy does that faster. */
+  readonly copy: boolean;
 }
 
 /** How a differentiable op passes gradients on. `need[i]` is false where nobody asked for input i's. */
@@ -88,15 +90,34 @@ export function intermediateTexture(texture: Extent, label = ''): Tensor {
   return makeTensor([layers, height, 4 * width], { label, texture });
 }
 
+/**
+ * A buffer's vec4f in a texture, the first `width` in its first row and so on. For intermediates that many
+ * invocations read: lavapipe stores to buffers and copies them five to ten times as fast as it stores to
+ * textures, and reads textures two to three times as fast as buffers.
+ */
+export function copyToTexture(x: Tensor, texture: Extent, label: string): Tensor {
+  const { width, height, layers } = texture;
+  const y = intermediateTexture(texture, label);
+  launch({
+    kernel: 'lib/copyToTexture',
+    constants: { WIDTH: width, HEIGHT: height },
+    label,
+    bind: [x, y],
+    grid: [Math.ceil(width / 8), Math.ceil(height / 8), layers],
+    copy: width % 16 === 0, // WebGPU copies rows of a multiple of 256 bytes
+  });
+  return y;
+}
+
 export interface LaunchParts {
   readonly kernel: string;
   readonly entry?: string;
   readonly constants?: Record<string, number | boolean | string>;
-  readonly libs?: readonly string[];
   readonly label: string;
   readonly bind: readonly Tensor[];
   /** Workgroups in x, y, z. */
   readonly grid: readonly [number, number, number];
+  readonly copy?: boolean;
 }
 
 function checkBinding(device: Device, parts: LaunchParts, tensor: Tensor, kind: BindingKind): void {
@@ -138,8 +159,8 @@ export function place(result: Tensor, at: Tensor): void {
 /** Appends one dispatch. Which bindings it writes is read off the kernel's text. */
 export function launch(parts: LaunchParts): void {
   const { device, launches, versions } = recorder();
-  const { kernel: name, entry = 'main', constants = {}, libs } = parts;
-  const kernel = { name, entry, constants, libs };
+  const { kernel: name, entry = 'main', constants = {} } = parts;
+  const kernel = { name, entry, constants };
   const kinds = bindingsOf(kernel);
   if (kinds.length !== parts.bind.length) {
     throw new KernelError(
@@ -165,6 +186,7 @@ export function launch(parts: LaunchParts): void {
     bindings: parts.bind,
     writes,
     grid: parts.grid,
+    copy: parts.copy ?? false,
   });
 }
 

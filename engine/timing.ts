@@ -1,9 +1,5 @@
 import { checkDevice, type Device } from './device.ts';
-import type { Program } from './program.ts';
-import type { Tensor } from './tensor.ts';
-
-/** A compiled launch with all it binds. */
-export type Step = Program<Record<string, Tensor>>['steps'][number];
+import { encode, type Step } from './encode.ts';
 
 /** How long one run of some launches takes: milliseconds over several samples. */
 export interface Timing {
@@ -63,21 +59,6 @@ export function closeStopwatch({ stamps }: Stopwatch): void {
   stamps?.host.destroy();
 }
 
-/** Launches steps in one pass. */
-export function encodePass(
-  encoder: GPUCommandEncoder,
-  steps: readonly Step[],
-  stamps?: GPUComputePassTimestampWrites,
-) {
-  const pass = encoder.beginComputePass(stamps ? { timestampWrites: stamps } : {});
-  for (const { launch, pipeline, bindGroup } of steps) {
-    pass.setPipeline(pipeline);
-    pass.setBindGroup(0, bindGroup);
-    pass.dispatchWorkgroups(launch.grid[0], launch.grid[1], launch.grid[2]);
-  }
-  pass.end();
-}
-
 const sleep = (ms: number) => new Promise<void>((wake) => setTimeout(wake, ms));
 
 /** Milliseconds between stamps 2i and 2i + 1, for the first `pairs` pairs. */
@@ -105,7 +86,7 @@ function encodeRuns(watch: Stopwatch, encoder: GPUCommandEncoder, steps: readonl
     const end = i === passes - 1 ? { endOfPassWriteIndex: 1 } : {};
     const noted = watch.stamps && (i === 0 || i === passes - 1);
     const stamps = noted ? { querySet: watch.stamps!.set, ...begin, ...end } : undefined;
-    encodePass(encoder, all.slice(i * PASS, (i + 1) * PASS), stamps);
+    encode(encoder, all.slice(i * PASS, (i + 1) * PASS), stamps);
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Device } from '../../device.ts';
-import { fitsTexture, intermediate, intermediateTexture, launch } from '../../recorder.ts';
+import { copyToTexture, fitsTexture, intermediate, launch } from '../../recorder.ts';
 import { integers } from '../../scalar.ts';
 import type { Tensor } from '../../tensor.ts';
 
@@ -17,31 +17,30 @@ const folder = 'conv2d/winograd';
 const LANES = 8;
 
 /**
- * Whether matrices live in textures and lanes share loads by shuffles (fast on lavapipe), or in buffers and
- * workgroup memory (GPUs, and adapters without subgroups). `winograd`, `winogradTiled` force it.
+ * Whether products read operands from textures and lanes share loads by shuffles (fast on lavapipe), or tiles
+ * of buffers go through workgroup memory (GPUs, and adapters without subgroups). The variants `winograd` and
+ * `winogradTiled` force it.
  */
 export function inTextures({ subgroupSize, variants, isCpu }: Device): boolean {
   if (subgroupSize !== LANES) return false;
   return variants.conv2d === 'winograd' || (variants.conv2d !== 'winogradTiled' && isCpu);
 }
 
-/** The text that lets a transform read (`from`) or write (`to`) matrices, as `load` and `store`. */
-export function accessTo(device: Device, direction: 'from' | 'to'): string {
-  return `${folder}/${direction}${inTextures(device) ? 'Texture' : 'Buffer'}`;
-}
-
 /** Whether the device can hold such matrices. */
 export function fitsMatrices(device: Device, { layers, rows, columns }: Extent): boolean {
-  if (inTextures(device)) return fitsTexture(device, { width: columns / 4, height: rows, layers });
-  return layers * rows * columns * 4 <= device.maxBinding;
+  if (layers * rows * columns * 4 > device.maxBinding) return false;
+  return !inTextures(device) || fitsTexture(device, { width: columns / 4, height: rows, layers });
 }
 
-export function makeMatrices(device: Device, extent: Extent, label: string): Matrices {
-  const { layers, rows, columns } = extent;
-  const tensor = inTextures(device)
-    ? intermediateTexture({ width: columns / 4, height: rows, layers }, label)
-    : intermediate([layers, rows, columns], label);
-  return { tensor, layers, rows, columns };
+export function makeMatrices({ layers, rows, columns }: Extent, label: string): Matrices {
+  return { tensor: intermediate([layers, rows, columns], label), layers, rows, columns };
+}
+
+/** The same matrices where the product reads them. */
+export function operand(device: Device, a: Matrices, label: string): Matrices {
+  if (!inTextures(device)) return a;
+  const { layers, rows, columns } = a;
+  return { ...a, tensor: copyToTexture(a.tensor, { width: columns / 4, height: rows, layers }, label) };
 }
 
 /**
@@ -60,18 +59,19 @@ export interface Forms {
 
 /**
  * Products A B of every layer of A with a layer of B, or with one that `a.layers / b.layers` of them share.
+ * Both are operands.
  */
 export function multiply(device: Device, a: Matrices, b: Matrices, forms: Forms, label: string): Matrices {
   const [m, k] = forms.aByK ? [a.columns, a.rows] : [a.rows, a.columns];
   const n = forms.bByK ? b.columns : b.rows;
-  const c = makeMatrices(device, { layers: a.layers, rows: m, columns: n }, label);
+  const c = makeMatrices({ layers: a.layers, rows: m, columns: n }, label);
   const constants = { A_BY_K: forms.aByK, B_BY_K: forms.bByK };
   const bind = [integers([m, n, k, a.layers / b.layers]), a.tensor, b.tensor, c.tensor];
   if (inTextures(device)) {
     const rows = rowsPerLane(m, forms.aByK ? [8, 4] : [8, 4, 2]);
     launch({
       kernel: `${folder}/product`,
-      constants: { ...constants, ROWS: rows },
+      constants: { ...constants, ROWS: rows, ROW_COUNT: rows },
       label,
       bind,
       grid: [Math.ceil(m / (rows * LANES)), Math.ceil(n / 32), a.layers],

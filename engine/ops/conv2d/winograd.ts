@@ -3,7 +3,7 @@ import { grid1d, intermediate, launch, memoised, recorder } from '../../recorder
 import { integers } from '../../scalar.ts';
 import type { Tensor } from '../../tensor.ts';
 import type { ConvEpilogue, ConvKernels, ConvSizes } from '../conv2d.ts';
-import { accessTo, fitsMatrices, inTextures, type Matrices, makeMatrices, multiply } from './matrices.ts';
+import { fitsMatrices, inTextures, type Matrices, makeMatrices, multiply, operand } from './matrices.ts';
 
 // F(4x4,3x3): 36 products per tile of 4x4 outputs and pair of channels instead of 144 (Lavin and Gray, arXiv
 // 1509.09308). Backward is the transpose of every step, so the gradients share dM, and U with forward:
@@ -13,9 +13,11 @@ import { accessTo, fitsMatrices, inTextures, type Matrices, makeMatrices, multip
 
 const TILE = 4;
 const LAYERS = 36;
-const WG = 64;
-/** Quads of channels that share the index arithmetic of a pixel in overlap.wgsl. */
+/** Items of a workgroup of the transforms, as in kernels/lib/winogradTile.wgsl. */
 const LANES = 16;
+/** Invocations that share the index arithmetic of a pixel's channels in overlap.wgsl, and its workgroup. */
+const SPREAD = 16;
+const WG = 64;
 /** On a GPU the weight gradient's sum over tiles is split into parts of at most so many. */
 const GPU_PART = 512;
 const folder = 'conv2d/winograd';
@@ -55,47 +57,41 @@ export function fitsWinograd(device: Device, sizes: ConvSizes): boolean {
   return extents.every((extent) => fitsMatrices(device, extent));
 }
 
-/** The buffer of kernels/conv2d/winograd/sizes.wgsl. */
+/** The buffer of kernels/lib/winogradTile.wgsl. */
 function transformSizes(sizes: ConvSizes, tiling: Tiling, channels: number): Tensor {
   const { tilesY, tilesX, tiles, rows, parts } = tiling;
   return integers([sizes.H, sizes.W, tilesY, tilesX, tiles, rows, parts, channels / 4]);
 }
 
+/** The same for a transform of weights. */
+function weightSizes({ CO, CI }: ConvSizes, parts: number): Tensor {
+  return integers([0, 0, 0, 0, 0, CO, parts, CI / 4]);
+}
+
 interface Transform {
   readonly kernel: string;
-  readonly sizes: Tensor;
+  /** Sizes first. */
   readonly bind: readonly Tensor[];
-  readonly access: readonly ('from' | 'to')[];
-  readonly threads: number;
+  /** Tiles or output channels, times quads of channels. */
+  readonly items: number;
   readonly constants?: Record<string, number | boolean>;
 }
 
-function transform(device: Device, { kernel, sizes, bind, access, threads, constants }: Transform): void {
-  launch({
-    kernel: `${folder}/${kernel}`,
-    libs: [`${folder}/lines`, `${folder}/sizes`, ...access.map((direction) => accessTo(device, direction))],
-    constants: { ...constants, WG },
-    label: `conv2d.winograd.${kernel}`,
-    bind: [sizes, ...bind],
-    grid: grid1d(threads, WG),
-  });
+function transform({ kernel, bind, items, constants }: Transform): void {
+  const label = `conv2d.winograd.${kernel}`;
+  launch({ kernel: `${folder}/${kernel}`, constants, label, bind, grid: grid1d(items, LANES) });
 }
 
-/** Tiles of a picture as matrices: V of x (kernel `input`) or dM of dy (`outputBackward`). */
+/** Tiles of a picture as operands: V of x (kernel `input`) or dM of dy (`outputBackward`). */
 function tilesOf(kernel: 'input' | 'outputBackward', picture: Tensor, sizes: ConvSizes): Matrices {
   const { device } = recorder();
   const tiling = tilingOf(device, sizes);
   const columns = picture.shape[3];
   const { parts, rows } = tiling;
-  const made = makeMatrices(device, { layers: LAYERS * parts, rows, columns }, `conv2d ${kernel}`);
-  transform(device, {
-    kernel,
-    sizes: transformSizes(sizes, tiling, columns),
-    bind: [picture, made.tensor],
-    access: ['to'],
-    threads: (parts * rows * columns) / 4,
-  });
-  return made;
+  const made = makeMatrices({ layers: LAYERS * parts, rows, columns }, `conv2d ${kernel}`);
+  const bind = [transformSizes(sizes, tiling, columns), picture, made.tensor];
+  transform({ kernel, bind, items: (parts * rows * columns) / 4 });
+  return operand(device, made, 'conv2d.winograd.copy');
 }
 
 /** U, made once a step for all uses of a weight. */
@@ -103,15 +99,10 @@ function weightsOf(w: Tensor, sizes: ConvSizes): Matrices {
   const { device } = recorder();
   const { CO: rows, CI: columns } = sizes;
   return memoised(`${folder} ${inTextures(device)}`, [w], () => {
-    const made = makeMatrices(device, { layers: LAYERS, rows, columns }, 'conv2d winograd weight');
-    transform(device, {
-      kernel: 'weight',
-      sizes: integers([0, 0, 0, 0, 0, rows, 1, columns / 4]),
-      bind: [w, made.tensor],
-      access: ['to'],
-      threads: (rows * columns) / 4,
-    });
-    return made;
+    const made = makeMatrices({ layers: LAYERS, rows, columns }, 'conv2d winograd weight');
+    const bind = [weightSizes(sizes, 1), w, made.tensor];
+    transform({ kernel: 'weight', bind, items: (rows * columns) / 4 });
+    return operand(device, made, 'conv2d.winograd.copyWeight');
   });
 }
 
@@ -122,14 +113,8 @@ function forward(x: Tensor, w: Tensor, b: Tensor | null, sizes: ConvSizes, epilo
   const forms = { aByK: false, bByK: false };
   const m = multiply(device, tilesOf('input', x, sizes), weightsOf(w, sizes), forms, 'conv2d.forward');
   const y = intermediate([N, H, W, CO], 'conv2d');
-  transform(device, {
-    kernel: 'output',
-    sizes: transformSizes(sizes, tiling, CO),
-    bind: [m.tensor, b ?? w, y],
-    access: ['from'],
-    threads: (tiling.tiles * CO) / 4,
-    constants: { ...epilogue },
-  });
+  const bind = [transformSizes(sizes, tiling, CO), m.tensor, b ?? w, y];
+  transform({ kernel: 'output', bind, items: (tiling.tiles * CO) / 4, constants: { ...epilogue } });
   return y;
 }
 
@@ -139,23 +124,17 @@ function backwardInput(dm: Matrices, w: Tensor, sizes: ConvSizes): Tensor {
   const tiling = tilingOf(device, sizes);
   const forms = { aByK: false, bByK: true };
   const dv = multiply(device, dm, weightsOf(w, sizes), forms, 'conv2d.backwardInput');
-  const dd = makeMatrices(device, dv, 'conv2d inputBackward');
+  const dd = makeMatrices(dv, 'conv2d inputBackward');
   const layer = transformSizes(sizes, tiling, CI);
-  transform(device, {
-    kernel: 'inputBackward',
-    sizes: layer,
-    bind: [dv.tensor, dd.tensor],
-    access: ['from', 'to'],
-    threads: (tiling.tiles * CI) / 4,
-  });
+  const bind = [layer, dv.tensor, dd.tensor];
+  transform({ kernel: 'inputBackward', bind, items: (tiling.tiles * CI) / 4 });
   const dx = intermediate([N, H, W, CI], 'conv2d dx');
-  transform(device, {
-    kernel: 'overlap',
-    sizes: layer,
-    bind: [dd.tensor, dx],
-    access: ['from'],
-    threads: N * H * W * LANES,
-    constants: { LANES },
+  launch({
+    kernel: `${folder}/overlap`,
+    constants: { SPREAD, WG },
+    label: 'conv2d.winograd.overlap',
+    bind: [layer, dd.tensor, dx],
+    grid: grid1d(N * H * W * SPREAD, WG),
   });
   return dx;
 }
@@ -164,16 +143,10 @@ function backwardWeight(x: Tensor, dm: Matrices, sizes: ConvSizes): Tensor {
   const { device } = recorder();
   const { CO, CI } = sizes;
   const v = tilesOf('input', x, sizes);
-  const forms = { aByK: true, bByK: true };
-  const du = multiply(device, dm, v, forms, 'conv2d.backwardWeight');
+  const du = multiply(device, dm, v, { aByK: true, bByK: true }, 'conv2d.backwardWeight');
   const dw = intermediate([CO, 3, 3, CI], 'conv2d dw');
-  transform(device, {
-    kernel: 'weightBackward',
-    sizes: integers([0, 0, 0, 0, 0, CO, du.layers / LAYERS, CI / 4]),
-    bind: [du.tensor, dw],
-    access: ['from'],
-    threads: (CO * CI) / 4,
-  });
+  const bind = [weightSizes(sizes, du.layers / LAYERS), du.tensor, dw];
+  transform({ kernel: 'weightBackward', bind, items: (CO * CI) / 4 });
   return dw;
 }
 

@@ -1,19 +1,20 @@
 // Input gradient of the Winograd convolution from the gradients of its overlapping tiles:
 //   dx[n,y,x,c] = sum over padded positions q that show (y,x), over tiles t that cover q, of dd[q in t][t][c]
 // A pixel is shown by itself and, next to an edge, by its mirror image in the padding (the fold of the
-// reflection). One invocation per pixel and every LANES-th quad of channels: it owns its sums, their order is
-// fixed. dd[6 i + j][tile][C] -> dx [N,H,W,C]. With lines, sizes, fromTexture or fromBuffer. WG, LANES: any.
-// needs: flat
-// static: LANES
-const LANES: u32 = 16;
+// reflection). One invocation per pixel and every SPREAD-th quad of channels: it owns its sums, their order
+// is fixed. dd[6 i + j][tile][C] -> dx [N,H,W,C]. WG, SPREAD: any.
+// needs: flat winograd winogradTile
+// static: SPREAD
+const SPREAD: u32 = 16;
 const WG: u32 = 64;
 
+@group(0) @binding(1) var<storage, read> dd: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> dx: array<vec4f>;
 
 // Tile and place in it of everything that shows coordinate `u`: up to three positions, two tiles each.
 struct Shown {
   tile: array<u32, 6>,
-  at: array<u32, 6>,
+  line: array<u32, 6>,
   count: u32,
 }
 
@@ -26,7 +27,7 @@ fn shown(u: u32, size: u32, tiles: u32) -> Shown {
     let last = select(0u, min(p / TILE, tiles - 1) + 1, real[k]);
     for (var t = (max(p, 2) - 2) / TILE; t < last; t++) {
       list.tile[list.count] = t;
-      list.at[list.count] = p - t * TILE;
+      list.line[list.count] = p - t * TILE;
       list.count++;
     }
   }
@@ -41,21 +42,21 @@ fn main(
 ) {
   let s = sizes;
   let index = flat_index(group, groups, local, WG);
-  let pixel = index / LANES;
-  let per = s.tiles_y * s.tiles_x;
-  if (pixel >= s.tiles / per * s.height * s.width) {
+  let pixel = index / SPREAD;
+  let row = quotient(pixel, s.width); // of all pictures
+  let picture = quotient(row, s.height);
+  let first = picture * s.tiles_y * s.tiles_x;
+  if (first >= s.tiles) {
     return;
   }
-  let first = pixel / (s.height * s.width) * per;
-  let ys = shown(pixel / s.width % s.height, s.height, s.tiles_y);
-  let xs = shown(pixel % s.width, s.width, s.tiles_x);
-  for (var quad = index % LANES; quad < s.quads; quad += LANES) {
+  let ys = shown(row - picture * s.height, s.height, s.tiles_y);
+  let xs = shown(pixel - row * s.width, s.width, s.tiles_x);
+  for (var quad = index % SPREAD; quad < s.quads; quad += SPREAD) {
     var sum = vec4f(0);
     for (var i = 0u; i < ys.count; i++) {
       for (var j = 0u; j < xs.count; j++) {
-        let place = place_of(first + ys.tile[i] * s.tiles_x + xs.tile[j]);
-        let layer = place.first + (ys.at[i] * SIDE + xs.at[j]) * place.step;
-        sum += load(layer, place.row, quad, vec2u(s.rows, s.quads));
+        let tile = first + ys.tile[i] * s.tiles_x + xs.tile[j];
+        sum += dd[element(tile, ys.line[i], xs.line[j], quad)];
       }
     }
     dx[pixel * s.quads + quad] = sum;

@@ -1,18 +1,21 @@
-// Batched matrix product of the Winograd convolution, C[z][m][n] = sum over k of A[z][m][k] B[z / shared][k][n],
-// for adapters where arithmetic is cheap and loads are dear (lavapipe). One subgroup of 8 lanes owns 8 ROWS rows
-// by 32 columns: a lane holds rows lane, lane + 8, ... of A; B is spread over the lanes and handed round by
-// subgroupShuffle with a constant lane, so that one load of it serves all rows. Accumulators are vec4f over n.
-// Operands and result are texture arrays, x = contiguous index / 4, y = row, layer = z: such a load is a short
-// function without branches there, two to three times as fast as one from a buffer.
+// Batched matrix product of the Winograd convolution:
+//   C[z][m][n] = sum over k of A[z][m][k] B[z / sharing][k][n]
+// for adapters where arithmetic is cheap and loads are dear (lavapipe). One subgroup of 8 lanes owns 8 ROWS
+// rows by 32 columns: a lane holds rows lane, lane + 8, ... of A; B is spread over the lanes and handed round by
+// subgroupShuffle with a constant lane, so that one load of it serves all rows. Accumulators: vec4f over n.
+// Operands are texture arrays, x = contiguous index / 4, y = row, layer = z: such a load is a short function
+// without branches there, two to three times as fast as one from a buffer. With stores it is the other way.
 // A_BY_K: A is stored [k][m] (a lane then holds neighbouring m) instead of [m][k]. B_BY_K: B is stored [k][n]
-// instead of [n][k]. ROWS: 2, 4 or 8; with A_BY_K 4 or 8. m, n, k multiples of 4.
-// Texels outside of the matrices come out as anything, and nobody reads what they make: m and n need no guard.
+// instead of [n][k]. ROWS: 2, 4 or 8; with A_BY_K 4 or 8. m, n, k: multiples of 4.
+// Texels outside of the matrices come out as anything; what they make is not stored.
+// ROW_COUNT is ROWS, in a place where processors shall loop instead of repeating a body of 300 instructions.
 // static: A_BY_K B_BY_K
 enable subgroups;
 
 const ROWS: u32 = 8;
 const A_BY_K: bool = false;
 const B_BY_K: bool = false;
+const ROW_COUNT: u32 = 8;
 const LANES: u32 = 8;
 
 struct Sizes {
@@ -25,7 +28,7 @@ struct Sizes {
 @group(0) @binding(0) var<storage, read> sizes: Sizes;
 @group(0) @binding(1) var a_source: texture_storage_2d_array<rgba32float, read>;
 @group(0) @binding(2) var b_source: texture_storage_2d_array<rgba32float, read>;
-@group(0) @binding(3) var c_result: texture_storage_2d_array<rgba32float, write>;
+@group(0) @binding(3) var<storage, read_write> c: array<vec4f>;
 
 alias Rows = array<vec4f, ROWS>;
 
@@ -38,9 +41,9 @@ fn b_at(x: u32, y: u32, z: u32) -> vec4f {
 }
 
 // One quad of columns. The compiler unrolls this loop and the calls of it; nested loops it would not.
-fn madd(c: ptr<function, Rows>, a: ptr<function, Rows>, b: mat4x4f) {
+fn madd(sum: ptr<function, Rows>, a: ptr<function, Rows>, b: mat4x4f) {
   for (var r = 0u; r < ROWS; r++) {
-    c[r] += b * a[r];
+    sum[r] += b * a[r];
   }
 }
 
@@ -121,15 +124,22 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) lan
     madd(&c6, &a, quad(b, 6));
     madd(&c7, &a, quad(b, 7));
   }
-  for (var r = 0u; r < ROWS; r++) {
+  var out: array<Rows, 8>;
+  out[0] = c0;
+  out[1] = c1;
+  out[2] = c2;
+  out[3] = c3;
+  out[4] = c4;
+  out[5] = c5;
+  out[6] = c6;
+  out[7] = c7;
+  let quads = sizes.n / 4;
+  for (var r = 0u; r < ROW_COUNT; r++) {
     let y = select(m + r * LANES, (m + r / 4 * LANES) * 4 + r % 4, A_BY_K);
-    textureStore(c_result, vec2u(n, y), z, c0[r]);
-    textureStore(c_result, vec2u(n + 1, y), z, c1[r]);
-    textureStore(c_result, vec2u(n + 2, y), z, c2[r]);
-    textureStore(c_result, vec2u(n + 3, y), z, c3[r]);
-    textureStore(c_result, vec2u(n + 4, y), z, c4[r]);
-    textureStore(c_result, vec2u(n + 5, y), z, c5[r]);
-    textureStore(c_result, vec2u(n + 6, y), z, c6[r]);
-    textureStore(c_result, vec2u(n + 7, y), z, c7[r]);
+    if (y < sizes.m) {
+      for (var q = 0u; q < min(8, quads - n); q++) {
+        c[(z * sizes.m + y) * quads + n + q] = out[q][r];
+      }
+    }
   }
 }

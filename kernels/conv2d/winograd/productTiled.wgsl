@@ -1,7 +1,8 @@
-// Batched matrix product of the Winograd convolution, C[z][m][n] = sum over k of A[z][m][k] B[z / shared][k][n],
+// Batched matrix product of the Winograd convolution:
+//   C[z][m][n] = sum over k of A[z][m][k] B[z / sharing][k][n]
 // for GPUs: a workgroup of 256 owns 64 x 64 of C, an invocation 4 x 4. Tiles of 64 x 32 of both operands pass
-// through workgroup memory (16 KiB, the default limit), [k][m / 4] and [k][n / 4]: half of the invocations load
-// a block of 4 x 4 of A each, half of B, into registers while the tiles before them are being multiplied.
+// through workgroup memory (16 KiB, the default limit), [k][m / 4] and [k][n / 4]: half of the invocations
+// load a block of 4 x 4 of A each, half of B, into registers while the tiles before are being multiplied.
 // A_BY_K: A is stored [k][m] instead of [m][k]. B_BY_K: B is stored [k][n] instead of [n][k].
 // m, n, k multiples of 4. Grid: ceil(m / 64), ceil(n / 64), layers.
 // static: A_BY_K B_BY_K

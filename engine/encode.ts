@@ -1,0 +1,58 @@
+import type { Launch } from './recorder.ts';
+
+/** A launch with everything a replay needs; running it allocates nothing. */
+export interface Step {
+  readonly launch: Launch;
+  readonly pipeline: GPUComputePipeline;
+  readonly bindGroup: GPUBindGroup;
+  /** Instead of the dispatch, where the launch is a copy. */
+  readonly copy: TextureCopy | null;
+}
+
+/** A copy by the queue, of a buffer into a texture. */
+export interface TextureCopy {
+  readonly source: GPUTexelCopyBufferInfo;
+  readonly destination: GPUTexelCopyTextureInfo;
+  readonly size: readonly [width: number, height: number, layers: number];
+}
+
+/** Notes the time at the begin and the end of what `encode` does, in passes of their own. */
+function encodeNoted(
+  encoder: GPUCommandEncoder,
+  steps: readonly Step[],
+  { querySet, beginningOfPassWriteIndex, endOfPassWriteIndex }: GPUComputePassTimestampWrites,
+): void {
+  if (beginningOfPassWriteIndex !== undefined) {
+    encoder.beginComputePass({ timestampWrites: { querySet, beginningOfPassWriteIndex } }).end();
+  }
+  encode(encoder, steps);
+  if (endOfPassWriteIndex !== undefined) {
+    encoder.beginComputePass({ timestampWrites: { querySet, endOfPassWriteIndex } }).end();
+  }
+}
+
+/** Encodes steps in one compute pass, or several where copies come between them. */
+export function encode(
+  encoder: GPUCommandEncoder,
+  steps: readonly Step[],
+  stamps?: GPUComputePassTimestampWrites,
+): void {
+  if (stamps && steps.some(({ copy }) => copy)) {
+    encodeNoted(encoder, steps, stamps);
+    return;
+  }
+  let pass: GPUComputePassEncoder | null = null;
+  for (const { launch: item, pipeline, bindGroup, copy } of steps) {
+    if (copy) {
+      pass?.end();
+      pass = null;
+      encoder.copyBufferToTexture(copy.source, copy.destination, copy.size);
+      continue;
+    }
+    pass ??= encoder.beginComputePass(stamps ? { timestampWrites: stamps } : {});
+    pass.setPipeline(pipeline);
+    pass.setBindGroup(0, bindGroup);
+    pass.dispatchWorkgroups(item.grid[0], item.grid[1], item.grid[2]);
+  }
+  pass?.end();
+}
