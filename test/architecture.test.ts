@@ -68,7 +68,9 @@ interface Import {
 const aliases: Record<string, unknown> = JSON.parse(text('package.json')).imports ?? {};
 
 function importsOf(file: string): Import[] {
-  const found = withoutComments(text(file)).matchAll(/\b(?:from|import)\s*\(?\s*(['"])([^'"\n]+)\1/g);
+  // Not the words in a string: two quotes may lie around it.
+  const pattern = /(?<!['"])\b(?:from|import)\s*\(?\s*(['"])([^'"\s]+)\1/g;
+  const found = withoutComments(text(file)).matchAll(pattern);
   return [...found].map(([, , specifier]) => {
     if (specifier.startsWith('.')) {
       return { specifier, file: posix.join(posix.dirname(file), specifier).replace(/\?.*$/, '') };

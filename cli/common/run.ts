@@ -57,8 +57,8 @@ export function failWithUsage(message: string | null, error: Error | undefined):
 }
 
 /**
- * For yargs' `.check()`: every option is given once (yargs makes a list of two values, or even their sum), numbers are
- * numbers, and no value is missing.
+ * For yargs' `.check()`: every option is given once (yargs makes a list of two values, or even their sum),
+ * numbers are numbers, and no value is missing.
  */
 export function checkValues(argv: Record<string, unknown>): true {
   const names = process.argv.slice(2).flatMap((word) => /^--[^=]+/.exec(word) ?? []);

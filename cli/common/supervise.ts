@@ -1,7 +1,7 @@
 /**
- * Import this first in a command that must end cleanly on Ctrl-C. The `tsx` command kills its process when that does not
- * answer a signal within 60 ms, which a process that trains cannot promise. So under `tsx` the command runs once more in a
- * process of its own, and this one only waits for it and passes signals on.
+ * Import this first in a command that must end cleanly on Ctrl-C. The `tsx` command kills its process when
+ * that does not answer a signal within 60 ms, which a process that trains cannot promise. So under `tsx` the
+ * command runs once more in a process of its own, and this one only waits for it and passes signals on.
  */
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';

@@ -7,8 +7,8 @@ import { Progress } from './progress.ts';
 const SECOND_MS = 1000;
 
 /**
- * Aborts on the first Ctrl-C (or SIGTERM, or when the process that supervises this one is gone), so that the run saves and
- * ends; a second Ctrl-C ends it at once.
+ * Aborts on the first Ctrl-C (or SIGTERM, or when the process that supervises this one is gone), so that the
+ * run saves and ends; a second Ctrl-C ends it at once.
  */
 export function stopOnSignals(): { signal: AbortSignal; dispose(): void } {
   const controller = new AbortController();

@@ -1,5 +1,6 @@
 // 2-D convolution (cross-correlation) of a nearest-upsampled, reflection-padded picture, as written first:
-//   y[n,oy,ox,co] = f(b[co] + sum_{kh,kw,ci} w[co,kh,kw,ci] * up(x)[n, r(oy S + kh - P), r(ox S + kw - P), ci])
+//   y[n,oy,ox,co] = f(b[co] + sum_{kh,kw,ci} w[co,kh,kw,ci] * up(x)[n, sy, sx, ci]),
+//   sy = r(oy S + kh - P), sx = r(ox S + kw - P),
 // with r = reflection and up = nearest upsampling by UP (1 or 2): torch's Upsample, ReflectionPad2d, Conv2d.
 // x [N,H,W,CI], w [CO,K,K,CI], y [N,OH,OW,CO]. One invocation per element of the result, no reuse.
 // ACT: 0 none, 1 LeakyReLU(SLOPE), 2 ReLU, 3 tanh. P < H*UP and P < W*UP.

@@ -114,8 +114,8 @@ export function normError(out: ArrayLike<number>, ref: ArrayLike<number>): numbe
 }
 
 /**
- * ‖PyTorch float32 − float64‖ / ‖float64‖ of every recorded output and gradient of the ops, by name; absent where
- * it is 0. Written by test/golden/ops_float32.py.
+ * ‖PyTorch float32 − float64‖ / ‖float64‖ of every recorded output and gradient of the ops, by name; absent
+ * where it is 0. Written by test/golden/ops_float32.py.
  */
 export function torchOpErrors(set: GoldenFile['set']): Record<string, number> {
   const path = fileURLToPath(new URL('../golden/ops.float32.json', import.meta.url));

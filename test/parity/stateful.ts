@@ -93,9 +93,9 @@ async function clipErrors(device: Device, golden: Golden): Promise<OpError[]> {
 }
 
 /**
- * Our rate against the authors', as a share of the first rate. Where theirs falls below 0 (odd counts, resumed
- * runs) ours stays at 0. Their resumed run is one decrement ahead from its first iteration on; ours goes on as
- * if it had never stopped, so their rate of iteration k is ours of k + 1.
+ * Our rate against the authors', as a share of the first rate. Where theirs falls below 0 (odd counts,
+ * resumed runs) ours stays at 0. Their resumed run is one decrement ahead from its first iteration on; ours
+ * goes on as if it had never stopped, so their rate of iteration k is ours of k + 1.
  */
 function rateErrors(golden: Golden): OpError[] {
   const { lr0 } = golden.metadata.lr as { lr0: number };
