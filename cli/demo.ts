@@ -27,8 +27,8 @@ import { progressObserver, stopOnSignals } from './common/training.ts';
 const CONFIG: RunConfig = {
   data: 'toy-cat2dog',
   dataRoot: 'dataset',
-  model: { ...DEFAULTS, size: 64, ch: 16, disLayers: [5, 4] },
-  iterations: 900,
+  model: { ...DEFAULTS, size: 64, ch: 16, disLayers: [5, 4], camWeight: 100 },
+  iterations: 1500,
   lr: 5e-4,
   seed: 1,
   augment: true,
