@@ -21,7 +21,7 @@ export interface MemoryPlan {
   readonly slots: readonly Slot[];
   /** Sum of the slots. */
   readonly bytes: number;
-  /** Largest sum of tensors alive at one launch: no plan can do with less. */
+  /** Largest sum of buffers alive at one launch, and of textures: no plan can do with less. */
   readonly lowerBound: number;
 }
 
@@ -133,5 +133,11 @@ export function planMemory(launches: readonly Launch[], keep: readonly Tensor[])
     slotOf.set(interval.tensor.id, best);
   }
   const bytes = slots.reduce((sum, slot) => sum + extentBytes(slot.extent), 0);
-  return { slotOf, slots, bytes, lowerBound: largestLive(intervals, launches.length) };
+  const [textures, buffers] = [true, false].map((isTexture) =>
+    largestLive(
+      intervals.filter(({ tensor }) => (tensor.texture !== null) === isTexture),
+      launches.length,
+    ),
+  );
+  return { slotOf, slots, bytes, lowerBound: textures + buffers };
 }
