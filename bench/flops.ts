@@ -13,8 +13,8 @@ function ofLaunch({ kernel }: Launch): number {
 }
 
 /**
- * Operations of the convolutions and linear layers a recording needs, counted as direct sums: the naive kernels are
- * recorded on paper and their sizes added up.
+ * Operations of the convolutions and linear layers a recording needs, counted as direct sums: the naive
+ * kernels are recorded on paper and their sizes added up.
  */
 export function flopsOf(device: Device, build: () => Record<string, Tensor>): number {
   const paper = { ...paperDevice(device), variants: { conv2d: 'naive', linear: 'naive' } };

@@ -6,8 +6,8 @@ import { networkErrors } from '../test/parity/networks.ts';
 import { closeSession, openSession, readLosses, runStep } from '../train/session.ts';
 import type { Check } from './types.ts';
 
-// Whole networks are too large to compute again in float64 here: their kernels and wiring are checked on small
-// ones, against float64 recordings of the authors' definition (test/golden).
+// Whole networks are too large to compute again in float64 here: their kernels and wiring are checked on
+// small ones, against float64 recordings of the authors' definition (test/golden).
 
 function recording(folder: string, name: string): string {
   const found = goldenFiles(folder, '.f64.safetensors').find((f) => f.set === 'small' && f.name === name);

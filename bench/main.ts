@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs';
+import { cpus, loadavg } from 'node:os';
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { disLayersOf } from '../cli/common/model.ts';
@@ -8,14 +9,15 @@ import { measureCeilings, rate, stampsAreSane } from '../engine/ceilings.ts';
 import { openDevice } from '../engine/device.node.ts';
 import { closeDevice, type Device } from '../engine/device.ts';
 import { closeStopwatch, openStopwatch } from '../engine/timing.ts';
+import { defaultMode, TUNE_MODES, type TuneMode, tuneFor } from '../engine/tuning.node.ts';
 import { DEFAULTS } from '../model/ugatit.ts';
 import { type BenchSize, benchCases } from './cases/index.ts';
 import { headerOf, slugOf } from './header.ts';
 import { tableHead, tableLine } from './report/table.ts';
-import { writeReport } from './report/write.ts';
+import { resultsFolder, writeReport } from './report/write.ts';
 import { type BenchRun, runCase } from './run.ts';
 import { printStep, reportStep } from './step.ts';
-import type { Result } from './types.ts';
+import type { BenchCase, Result } from './types.ts';
 
 /** Samples, and milliseconds a sample and a competitor. */
 const TIMING = {
@@ -44,6 +46,7 @@ interface BenchArgs {
   readonly json?: string;
   readonly list: boolean;
   readonly variants: boolean;
+  readonly tune?: TuneMode;
   readonly adapter?: string;
   readonly out?: string;
 }
@@ -60,6 +63,17 @@ async function withDevice(
   }
 }
 
+/** Has the device use the best kernels for the cases, as training does for its layers. */
+async function tuneCases(device: Device, cases: readonly BenchCase[], mode: TuneMode): Promise<void> {
+  const work = (paper: Device) => {
+    for (const c of cases) c.onPaper?.(paper);
+  };
+  await tuneFor(device, mode, work, {
+    warn: (message) => console.error(`warning: ${message}`),
+    onProgress: (done, total, key) => console.error(`timing kernels ${done}/${total} ${key}`),
+  });
+}
+
 async function benchmark(device: Device, args: BenchArgs): Promise<void> {
   const size = args.size as BenchSize;
   const wanted = new RegExp(args.filter ?? '', 'i');
@@ -69,13 +83,19 @@ async function benchmark(device: Device, args: BenchArgs): Promise<void> {
     for (const c of cases) console.log(`${c.name.padEnd(30)} ${c.pass.padEnd(15)} ${c.shape}`);
     return;
   }
+  await tuneCases(device, cases, args.tune ?? defaultMode(device));
   console.error(`${device.name}: measuring its ceilings`);
   const bench = { ...(await trustedWatch(device, size === 'quick')), variants: args.variants };
   const { watch } = bench;
+  const [load] = loadavg();
+  if (load > cpus().length / 2) {
+    console.error(`the load of this machine is ${load.toFixed(1)}: other work spoils the times`);
+  }
   const { fma, copy, launchUs } = bench.ceilings;
   console.log(
     `${device.name}: ${rate(fma.work, fma.timing.min).toFixed(1)} GFLOP/s (${fma.name}), ` +
-      `${rate(copy.work, copy.timing.min).toFixed(1)} GB/s (${copy.name}), ${launchUs.toFixed(1)} µs a launch`,
+      `${rate(copy.work, copy.timing.min).toFixed(1)} GB/s (${copy.name}), ` +
+      `${launchUs.toFixed(1)} µs a launch`,
   );
   const header = headerOf(device, bench.ceilings, size, watch.stamps !== null);
   console.log(tableHead);
@@ -93,7 +113,11 @@ async function benchmark(device: Device, args: BenchArgs): Promise<void> {
   closeStopwatch(watch);
   if (args.json) writeFileSync(args.json, `${JSON.stringify({ header, results }, null, 1)}\n`);
   // A part of the cases is no report.
-  if (!args.filter) await writeReport(slugOf(device), { header, results });
+  const folder = args.out ?? (args.filter ? null : resultsFolder(slugOf(device)));
+  if (folder) {
+    writeReport(folder, { header, results });
+    console.log(`the page is ${folder}/README.md`);
+  }
   if (results.some(({ wrong }) => wrong)) process.exitCode = 1;
 }
 
@@ -111,6 +135,16 @@ const cli = yargs(hideBin(process.argv))
           choices: ['quick', 'full'] as const,
           default: 'full' as const,
           describe: 'full: the shapes of 256x256 training; quick: small ones, in two minutes',
+        })
+        .option('out', {
+          string: true,
+          defaultDescription: 'bench/results/ADAPTER, without --filter',
+          describe: 'folder of the page with its charts',
+        })
+        .option('tune', {
+          choices: TUNE_MODES,
+          defaultDescription: 'auto on a GPU, off on a processor',
+          describe: 'time the kernels of each layer against each other first',
         })
         .option('variants', {
           boolean: true,

@@ -8,8 +8,8 @@ import { type HostArrays, values } from '../test/cases/types.ts';
 import type { Check, Prepared } from './types.ts';
 
 /**
- * What of an op is timed: the forward pass; what follows it; what the gradients need, of the forward pass too; or
- * both passes.
+ * What of an op is timed: the forward pass; what follows it; what the gradients need, of the forward pass
+ * too; or both passes.
  */
 export type Timed = 'forward' | 'backward' | 'gradients' | 'training';
 

@@ -150,8 +150,8 @@ function directional(c: Pick<OpCase, 'reference'>, inputs: HostArrays, name: str
 }
 
 /**
- * Checks all outputs against the float64 reference, and each gradient along one random direction: a wrong element
- * shows there with its full size.
+ * Checks all outputs against the float64 reference, and each gradient along one random direction: a wrong
+ * element shows there with its full size.
  */
 export function checkOp(
   c: Pick<OpCase, 'reference'>,

@@ -62,7 +62,9 @@ function resultOf(c: BenchCase, entry: Entry, t: Timing | null, naive: Timing | 
   const { variant, check, prepared, right } = entry;
   const gflops = t && r.flops ? rate(r.flops, t.median) : null;
   const gbps = t && r.bytes ? rate(r.bytes, t.median) : null;
-  const fraction = c.bound === 'arithmetic' ? gflops && gflops / r.gflops : gbps && gbps / r.gbps;
+  // Best against best: what other work on the machine disturbs least, on both sides.
+  const best = (work: number | undefined) => (t && work ? rate(work, t.min) : null);
+  const [reached, most] = c.bound === 'arithmetic' ? [best(r.flops), r.gflops] : [best(r.bytes), r.gbps];
   const number = (value: number | null | undefined) => (value ? rounded(value) : null);
   return {
     case: c.name,
@@ -77,7 +79,7 @@ function resultOf(c: BenchCase, entry: Entry, t: Timing | null, naive: Timing | 
     gbps: number(gbps),
     ceiling_gflops: rounded(r.gflops),
     ceiling_gbps: rounded(r.gbps),
-    fraction_of_ceiling: c.bound ? number(fraction) : null,
+    fraction_of_ceiling: c.bound && reached ? rounded(reached / most) : null,
     naive_ms: number(naive?.median),
     speedup: t && naive ? rounded(naive.median / t.median) : null,
     error: rounded(check.error),
@@ -110,8 +112,8 @@ export async function runCase(c: BenchCase, bench: BenchRun): Promise<Result[]> 
     const [fma, copy] = timings.slice(-2);
     const rates = {
       ...{ flops, bytes: c.bytes },
-      gflops: rate(ceilings.fma.work, fma.median),
-      gbps: rate(ceilings.copy.work, copy.median),
+      gflops: rate(ceilings.fma.work, fma.min),
+      gbps: rate(ceilings.copy.work, copy.min),
     };
     const timeOf = (entry: Entry) => (entry.right ? timings[right.indexOf(entry)] : null);
     const twin = entries.find(({ variant }) => variant === NAIVE);

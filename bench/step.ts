@@ -91,7 +91,8 @@ function shareLines(shares: readonly Share[]): string[] {
   return shares.map(({ label, ms, share, launches }) => {
     const bar = '#'.repeat(Math.round(share * 40));
     const percent = `${(share * 100).toFixed(1)} %`;
-    return `${label.padEnd(30)} ${ms.toFixed(2).padStart(9)} ms ${percent.padStart(7)} ${String(launches).padStart(6)}  ${bar}`;
+    const numbers = `${ms.toFixed(2).padStart(9)} ms ${percent.padStart(7)} ${String(launches).padStart(6)}`;
+    return `${label.padEnd(30)} ${numbers}  ${bar}`;
   });
 }
 
@@ -99,11 +100,13 @@ function shareLines(shares: readonly Share[]): string[] {
 export function printStep(report: StepReport, profile: boolean): string {
   const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
   const above = ((report.plan_bytes / report.plan_lower_bound - 1) * 100).toFixed(1);
+  const r = report;
   const lines = [
-    `iteration   ${report.iteration_ms.toFixed(1)} ms (best ${report.iteration_ms_min.toFixed(1)}), ${report.launches} launches`,
-    `host        ${report.host_ms.toFixed(1)} ms to encode and submit, ${(report.host_share * 100).toFixed(1)} % of the iteration`,
-    `plan        ${mib(report.plan_bytes)}, ${above} % above the lower bound of ${mib(report.plan_lower_bound)}`,
-    `created     ${report.created_later} buffers or textures after the first iteration`,
+    `iteration   ${r.iteration_ms.toFixed(1)} ms (best ${r.iteration_ms_min.toFixed(1)})`,
+    `launches    ${r.launches}`,
+    `host        ${r.host_ms.toFixed(1)} ms to encode and submit, ${(r.host_share * 100).toFixed(1)} %`,
+    `plan        ${mib(r.plan_bytes)}, ${above} % above the lower bound of ${mib(r.plan_lower_bound)}`,
+    `created     ${r.created_later} buffers or textures after the first iteration`,
     '',
     `${'op'.padEnd(30)} ${'time'.padStart(12)} ${'share'.padStart(7)} launches`,
     ...shareLines(report.ops),

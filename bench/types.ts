@@ -41,6 +41,8 @@ export interface BenchCase {
   readonly naiveSlack?: number;
   /** What the default is in words: the path conv2d chooses. */
   readonly chosen?: (device: Device) => string;
+  /** Records the case on a paper device, so that a tuner sees what it may choose. */
+  readonly onPaper?: (paper: Device) => void;
   /** Makes inputs and reference, for all variants; what it holds goes when the result is dropped. */
   open(): (device: Device) => Promise<Prepared>;
 }

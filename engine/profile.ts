@@ -12,8 +12,8 @@ export interface Share {
 }
 
 /**
- * Milliseconds of every launch, each in a pass of its own between two time stamps. Their sum exceeds the time of the
- * program in one pass a little.
+ * Milliseconds of every launch, each in a pass of its own between two time stamps. Their sum exceeds the
+ * time of the program in one pass a little.
  * @throws DeviceError where the device has no time stamps.
  */
 export async function profileSteps(watch: Stopwatch, steps: readonly Step[]): Promise<number[]> {

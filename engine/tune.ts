@@ -116,9 +116,8 @@ async function tuneOne(watch: Stopwatch, choice: Choice, warn: (message: string)
       const error = Math.max(...values.map((v, i) => difference(v, expected![i])));
       if (error <= TOLERANCE) continue;
       dispose(programs.pop()!.program);
-      warn(
-        `${choiceKey(choice.op, choice.sizes)}: ${name} differs from ${names[0]} by ${error.toExponential(1)}`,
-      );
+      const key = choiceKey(choice.op, choice.sizes);
+      warn(`${key}: ${name} differs from ${names[0]} by ${error.toExponential(1)}`);
     }
     if (programs.length < 2) return choice.preferred;
     const steps = programs.map(({ program }) => program.steps);
@@ -133,8 +132,8 @@ async function tuneOne(watch: Stopwatch, choice: Choice, warn: (message: string)
 }
 
 /**
- * Times the candidates of each choice on this adapter, values first: a candidate that computes something else never
- * wins, however fast. Changes nothing on the device; put the result into `device.tuning.best`.
+ * Times the candidates of each choice on this adapter, values first: a candidate that computes something
+ * else never wins, however fast. Changes nothing on the device; put the result into `device.tuning.best`.
  */
 export async function tune(
   device: Device,

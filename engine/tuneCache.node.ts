@@ -63,7 +63,10 @@ export async function readTuned(
   return new Map(Object.entries(all[adapterKey(device)] ?? {}));
 }
 
-/** Keeps what was found best, beside what is known of other adapters. A file that cannot be written is no failure. */
+/**
+ * Keeps what was found best, beside what is known of other adapters. A file that cannot be written is no
+ * failure.
+ */
 export async function writeTuned(
   device: Device,
   best: ReadonlyMap<string, string>,

@@ -3,7 +3,7 @@ import type { Device } from './device.ts';
 import { choicesOf, type TuneOptions, tune } from './tune.ts';
 import { readTuned, writeTuned } from './tuneCache.node.ts';
 
-/** off: defaults by adapter; auto: what the cache has, the rest is timed; force: everything is timed again. */
+/** off: defaults by adapter; auto: what the cache has, and timing for the rest; force: timing for all. */
 export const TUNE_MODES = ['off', 'auto', 'force'] as const;
 export type TuneMode = (typeof TUNE_MODES)[number];
 

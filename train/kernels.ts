@@ -19,8 +19,8 @@ export function stepOnPaper(paper: Device, config: UgatitConfig): void {
 }
 
 /**
- * Has the device use the kernels of the run: those a continued run was started with, since other kernels round
- * otherwise, else those the tuner finds.
+ * Has the device use the kernels of the run: those a continued run was started with, since other kernels
+ * round otherwise, else those the tuner finds.
  * @returns the configuration with the choices, to be kept
  */
 export async function settleKernels(

@@ -3,6 +3,7 @@ import { chooseConv } from '../../engine/ops/conv2d/choose.ts';
 import { type ConvOptions, conv2d, convSizes } from '../../engine/ops/conv2d.ts';
 import { withRecorder } from '../../engine/recorder.ts';
 import { show } from '../../engine/shape.ts';
+import { makeTensor } from '../../engine/tensor.ts';
 import { values } from '../../test/cases/types.ts';
 import { type OpWork, prepareOp } from '../prepare.ts';
 import { checkConv } from '../reference.ts';
@@ -81,6 +82,9 @@ function caseOf(layer: Layer, pass: keyof typeof PASSES): BenchCase {
       return Object.fromEntries(fitting.map((path) => [path, { conv2d: path }]));
     },
     naive: { conv2d: 'naive' },
+    onPaper(paper) {
+      withRecorder(paper, () => run({ x: makeTensor(x), w: makeTensor(w) }));
+    },
     open() {
       const inputs = { x: values(x, 1), w: values(w, 2, 1 / Math.sqrt(k * k * ci)) };
       const check = checkConv(inputs, options, grads);

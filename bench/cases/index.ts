@@ -8,8 +8,9 @@ import { adamCase, spectralCases } from './state.ts';
 export type BenchSize = 'quick' | 'full';
 
 /**
- * Everything there is to time. Full: the networks at 256x256 and 64 channels, `quick`: at 64x64 and 32.
- * The first linear layer of the full model has 2^20 features at 256, 1 GiB: here 2^16 on a processor, 2^18 on a GPU.
+ * Everything there is to time. Full: the networks at 256x256 and 64 channels, `quick`: at 64x64 and 32. The
+ * first linear layer of the full model has 2^20 features at 256, 1 GiB: here 2^16 on a processor, 2^18 on a
+ * GPU.
  */
 export function benchCases(size: BenchSize, device: Pick<Device, 'isCpu'>): BenchCase[] {
   const quick = size === 'quick';

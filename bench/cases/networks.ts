@@ -1,7 +1,7 @@
 import { vjp } from '../../engine/autograd.ts';
 import type { Device, Variants } from '../../engine/device.ts';
 import { paperDevice } from '../../engine/paper.ts';
-import { dispose, record, run } from '../../engine/program.ts';
+import { dispose, record, run, trace } from '../../engine/program.ts';
 import { allocate, release, type Tensor } from '../../engine/tensor.ts';
 import { upload } from '../../engine/transfer.ts';
 import { createTranslator, freeTranslator, runTranslator, type Translator } from '../../model/inference.ts';
@@ -75,9 +75,17 @@ function generatorCase(config: UgatitConfig, backward: boolean, naive: boolean):
   };
 }
 
+function stepOn(paper: Device, config: UgatitConfig): () => Record<string, Tensor> {
+  const { batch, size } = config;
+  const model = createUgatit(paper, config);
+  const [a, b] = ['a', 'b'].map((label) => allocate(paper, [batch, size, size, 3], label));
+  const hyper = allocate(paper, [4], 'hyper');
+  return () => trainingStep(model, a, b, hyper).losses;
+}
+
 /** The whole training iteration. */
 export function stepCase(config: UgatitConfig, naive: boolean): BenchCase {
-  const { size, batch } = config;
+  const { size } = config;
   return {
     name: `step_${config.light ? 'light' : 'full'}_${size}_ch${config.ch}`,
     op: 'step',
@@ -87,10 +95,10 @@ export function stepCase(config: UgatitConfig, naive: boolean): BenchCase {
     naive: naive ? ALL_NAIVE : undefined,
     countFlops(device) {
       const paper = paperDevice(device);
-      const model = createUgatit(paper, config);
-      const [a, b] = ['a', 'b'].map((label) => allocate(paper, [batch, size, size, 3], label));
-      const hyper = allocate(paper, [4], 'hyper');
-      return flopsOf(paper, () => trainingStep(model, a, b, hyper).losses);
+      return flopsOf(paper, stepOn(paper, config));
+    },
+    onPaper(paper) {
+      trace(paper, stepOn(paper, config));
     },
     open: () => async (device) => {
       const model = createUgatit(device, config);

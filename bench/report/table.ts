@@ -48,7 +48,8 @@ export function tableLine(r: Result): string {
 }
 
 /** The head of a Markdown table. */
-export const markdownHead = `| ${HEAD.join(' | ')} |\n|${HEAD.map((_, i) => (i < 3 ? ' --- ' : ' ---: ')).join('|')}|`;
+const RULES = HEAD.map((_, i) => (i < 3 ? ' --- ' : ' ---: '));
+export const markdownHead = `| ${HEAD.join(' | ')} |\n|${RULES.join('|')}|`;
 
 export function markdownLine(r: Result): string {
   const cells = r.wrong ? [r.case, r.pass, r.variant, `wrong: ${r.wrong}`] : cellsOf(r);
