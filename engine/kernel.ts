@@ -55,6 +55,9 @@ export function specialise(spec: KernelSpec): string {
   for (const [name, value] of Object.entries(spec.constants)) {
     const line = new RegExp(`^const ${name}: (\\w+) = [^;]*;`, 'm');
     const found = text.match(line);
+    if (value === undefined || Number.isNaN(value)) {
+      throw new KernelError(`${spec.name}: constant ${name} is ${value}`);
+    }
     if (!found) {
       throw new KernelError(`${spec.name}: no line "const ${name}: type = …;" to specialise`);
     }

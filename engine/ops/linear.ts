@@ -1,7 +1,7 @@
 import { ShapeError } from '../errors.ts';
 import { differentiable, grid1d, intermediate, launch, recorder, variantOf } from '../recorder.ts';
 import { elements, expectRank, type Shape, show } from '../shape.ts';
-import type { Tensor } from '../tensor.ts';
+import { type Tensor, viewOf } from '../tensor.ts';
 import { activationGradient } from './activation.ts';
 import { sumRows } from './sumRows.ts';
 
@@ -146,7 +146,7 @@ export function columnProducts(label: string, dy: Tensor, blocks: readonly Block
       grid: [tiles, slices, Math.ceil(N / NB)],
     });
   }
-  return slices === 1 ? dx : sumRows(dx, label);
+  return slices === 1 ? dx : viewOf(sumRows(dx, label), shape);
 }
 
 /** Gradient of a linear layer's input: [N,K]. */
