@@ -1,7 +1,7 @@
 import { show } from '../../engine/shape.ts';
 import { cases as camCases } from '../../test/cases/cam.ts';
 import { allCases } from '../../test/cases/index.ts';
-import { type HostArrays, type OpCase, values } from '../../test/cases/types.ts';
+import { type HostArray, type HostArrays, type OpCase, values } from '../../test/cases/types.ts';
 import { prepareOp, type Timed } from '../prepare.ts';
 import { checkOp } from '../reference.ts';
 import type { BenchCase } from '../types.ts';
@@ -62,6 +62,16 @@ const NORMS = {
   adailn: find('norm', 'adailn, relu'),
 };
 
+/** Every channel with a mean and a spread of its own, as in a network: else instance and layer norm agree. */
+function uneven(shape: Size): HostArray {
+  const { data } = values(shape, 1);
+  const c = shape[3];
+  return {
+    shape,
+    data: data.map((v, i) => Math.fround(v * (0.5 + (i % c) / c) + (((i % c) % 7) - 3) * 0.3)),
+  };
+}
+
 function norm(kind: keyof typeof NORMS, x: Size): BenchCase[] {
   const c = x[3];
   const per = kind === 'iln' ? [c] : [x[0], c];
@@ -75,7 +85,7 @@ function norm(kind: keyof typeof NORMS, x: Size): BenchCase[] {
     test: NORMS[kind],
     name: `${kind}_${c}_${x[1]}`,
     shape: show(x),
-    inputs: () => ({ x: values(x, 1), ...(kind === 'instance' ? {} : weights()) }),
+    inputs: () => ({ x: uneven(x), ...(kind === 'instance' ? {} : weights()) }),
     // A read for the statistics, a read and a write; backward dy and x twice, and dx.
     forwardBytes: 3 * bytes,
     backwardBytes: 5 * bytes,
