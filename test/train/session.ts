@@ -1,0 +1,39 @@
+import type { Device } from '../../engine/device.ts';
+import { initialise } from '../../model/network.ts';
+import { createUgatit, freeUgatit, type UgatitConfig } from '../../model/ugatit.ts';
+import { closeSession, openSession, readLosses, runStep, type Session } from '../../train/session.ts';
+import { values } from '../cases/types.ts';
+
+/** A batch of smooth random pictures in [-1, 1], the same for the same seed. */
+export function batchOf({ batch, size }: UgatitConfig, seed: number) {
+  const picture = (k: number) => {
+    const { data } = values([batch * size * size * 3], 2 * seed + k, 0.4);
+    return Float32Array.from(data, (x) => Math.tanh(x));
+  };
+  return { a: picture(0), b: picture(1) };
+}
+
+/** Opens a session on a fresh model, hands it to `work`, and frees both. */
+export async function withSession<T>(
+  device: Device,
+  config: UgatitConfig,
+  work: (session: Session) => Promise<T>,
+): Promise<T> {
+  const model = createUgatit(device, config);
+  initialise(device, [model.generators, model.discriminators], 1);
+  const session = await openSession(model);
+  try {
+    return await work(session);
+  } finally {
+    await closeSession(session);
+    freeUgatit(model);
+  }
+}
+
+/** Losses of the first training steps from a fixed start. */
+export function lossesOf(device: Device, config: UgatitConfig, steps = 2) {
+  return withSession(device, config, async (session) => {
+    for (let step = 1; step <= steps; step++) runStep(session, batchOf(config, step), step, 1e-4);
+    return readLosses(session);
+  });
+}
