@@ -10,7 +10,10 @@ const gpu = useDevice();
 
 type Losses = Record<string, number>[];
 
-/** The first step is the same but for rounding; Adam turns rounding of tiny gradients into whole steps after it. */
+/**
+ * The first step is the same but for rounding; Adam turns rounding of tiny gradients into whole steps after
+ * it.
+ */
 const ALLOWED = [1e-5, 1e-3];
 
 function expectSame(found: Losses, expected: Losses): void {

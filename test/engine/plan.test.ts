@@ -7,8 +7,9 @@ import { TINY, traceStep } from './models.ts';
 const gpu = useDevice();
 
 /**
- * What the intermediates of a training step took when this was last looked at, on lavapipe, and how far that is from
- * what no plan can do without. A change that needs more is for the worse, unless its author knows why and raises it.
+ * What the intermediates of a training step took when this was last looked at, on lavapipe, and how far that
+ * is from what no plan can do without. A change that needs more is for the worse, unless its author knows why
+ * and raises it.
  */
 const CASES: { name: string; config: UgatitConfig; bytes: number; overhead: number }[] = [
   // Few bytes in tensors of many sizes: more is lost between them.

@@ -1,14 +1,14 @@
 // Batched matrix product of the Winograd convolution:
 //   C[z][m][n] = sum over k of A[z][m][k] B[z / sharing][k][n]
 // for adapters where arithmetic is cheap and loads are dear (lavapipe). One subgroup of 8 lanes owns 8 ROWS
-// rows by 32 columns: a lane holds rows lane, lane + 8, ... of A; B is spread over the lanes and handed round by
-// subgroupShuffle with a constant lane, so that one load of it serves all rows. Accumulators: vec4f over n.
-// Operands are texture arrays, x = contiguous index / 4, y = row, layer = z: such a load is a short function
-// without branches there, two to three times as fast as one from a buffer. With stores it is the other way.
-// A_BY_K: A is stored [k][m] (a lane then holds neighbouring m) instead of [m][k]. B_BY_K: B is stored [k][n]
-// instead of [n][k]. ROWS: 2, 4 or 8; with A_BY_K 4 or 8. m, n, k: multiples of 4.
-// Texels outside of the matrices come out as anything; what they make is not stored.
-// ROW_COUNT is ROWS, in a place where processors shall loop instead of repeating a body of 300 instructions.
+// rows by 32 columns: a lane holds rows lane, lane + 8, ... of A; B is spread over the lanes and handed round
+// by subgroupShuffle with a constant lane, so that one load of it serves all rows. Accumulators: vec4f over
+// n. Operands are texture arrays, x = contiguous index / 4, y = row, layer = z: such a load is a short
+// function without branches there, two to three times as fast as one from a buffer. With stores it is the
+// other way. A_BY_K: A is stored [k][m] (a lane then holds neighbouring m) instead of [m][k]. B_BY_K: B is
+// stored [k][n] instead of [n][k]. ROWS: 2, 4 or 8; with A_BY_K 4 or 8. m, n, k: multiples of 4. Texels
+// outside of the matrices come out as anything; what they make is not stored. ROW_COUNT is ROWS, in a place
+// where processors shall loop instead of repeating a body of 300 instructions.
 // static: A_BY_K B_BY_K
 enable subgroups;
 
