@@ -34,7 +34,7 @@ afterAll(() => {
 
 /** Runs a program to its end; what it printed is in the error where it fails. */
 async function runProgram(program: string, args: string[]): Promise<string> {
-  const { stdout } = await execute(program, args, { cwd: REPOSITORY, timeout: 100_000 }).catch((error) => {
+  const { stdout } = await execute(program, args, { cwd: REPOSITORY, timeout: 200_000 }).catch((error) => {
     throw new Error(`${args.join(' ')}\n${error.stdout}\n${error.stderr}`);
   });
   return stdout;
@@ -115,6 +115,6 @@ describe('the command line against PyTorch', () => {
       console.log(`${run.name}:\n${verdict.trim().split('\n').slice(0, 4).join('\n')}`);
       for (const domain of run.pictures) await comparePictures(domain, expected, weights, out);
       if (run === RUNS[0]) await checkResumed(run, expected, out);
-    });
+    }, 300_000);
   }
 });
