@@ -27,7 +27,8 @@ const UNKNOWN = new Set(['rho_clip', 'lr']);
 /** The worst of these, ours and PyTorch's; PyTorch's is its own worst, of the tensors it is known for. */
 function pair(errors: OpError[], torch: Record<string, number>): string[] {
   if (errors.length === 0) return ['', ''];
-  return [exp(largest(errors.map((e) => e.error))), exp(largest(errors.map((e) => torch[e.name] ?? 0)))];
+  const theirs = UNKNOWN.has(errors[0].op) ? '' : exp(largest(errors.map((e) => torch[e.name] ?? 0)));
+  return [exp(largest(errors.map((e) => e.error))), theirs];
 }
 
 const isGradient = ({ name }: OpError) => /(\/|\.)g_\w+$/.test(name);
