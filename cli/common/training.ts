@@ -7,8 +7,9 @@ import { Progress } from './progress.ts';
 const SECOND_MS = 1000;
 
 /**
- * Aborts on the first Ctrl-C (or SIGTERM, or when the process that supervises this one is gone), so that the
- * run saves and ends; a second Ctrl-C ends it at once.
+ * Aborts on the first Ctrl-C (or SIGTERM), so that the run saves and ends; a second Ctrl-C ends it at once.
+ * So does the death of the process that supervises this one (kill -9): whoever resumes the run at once must
+ * not meet a process that still writes to it. Files are whole at any moment.
  */
 export function stopOnSignals(): { signal: AbortSignal; dispose(): void } {
   const controller = new AbortController();
@@ -20,10 +21,11 @@ export function stopOnSignals(): { signal: AbortSignal; dispose(): void } {
       controller.abort();
     } else if (performance.now() - first > SECOND_MS) process.exit(130);
   };
-  process.on('SIGINT', stop).on('SIGTERM', stop).on('SIGHUP', stop).on('disconnect', stop);
+  const end = () => process.exit(137);
+  process.on('SIGINT', stop).on('SIGTERM', stop).on('SIGHUP', stop).on('disconnect', end);
   process.channel?.unref(); // it alone must not keep the process alive
   const dispose = () => {
-    process.off('SIGINT', stop).off('SIGTERM', stop).off('SIGHUP', stop).off('disconnect', stop);
+    process.off('SIGINT', stop).off('SIGTERM', stop).off('SIGHUP', stop).off('disconnect', end);
   };
   return { signal: controller.signal, dispose };
 }
