@@ -123,21 +123,22 @@ async function trainingTable(device: Device): Promise<string> {
 const device = await openDevice();
 const text = `# Numerics
 
-How far this engine is from PyTorch in float64, tensor by tensor, with PyTorch's own float32 (on a CPU) beside
-it. Written by \`npx tsx test/parity/report.ts\`. The limits are in test/parity/*.test.ts, and \`npm test\` holds
-every number below against them. Adapter: ${device.name}.
+How far this engine is from PyTorch in float64, tensor by tensor, with PyTorch's own float32 (on a CPU)
+beside it. Written by \`npx tsx test/parity/report.ts\`. The limits are in test/parity/*.test.ts, and
+\`npm test\` holds every number below against them. Adapter: ${device.name}.
 
-Recordings: *authors'* are computed by the authors' own code (../shared/golden, not in this repository), *small*
-by our PyTorch rebuild of it (test/golden), which agrees with theirs to 1e−13. All start from numbers that are
-exact in float32.
+Recordings: *authors'* are computed by the authors' own code (../shared/golden, not in this repository),
+*small* by our PyTorch rebuild of it (test/golden), which agrees with theirs to 1e−13. All start from
+numbers that are exact in float32.
 
 ## Ops
 
-‖ours − float64‖ / ‖float64‖, the worst of all cases: odd, non-square and minimal sizes, ties of the maximum,
-planes with a large mean or a tiny variance. State counts as forward (u, v and σ of the power iteration, Adam's
-moments); lr is compared as a share of the first rate. Limit 2e−5, and 1e−6 where no norm divides by a
-standard deviation. One tensor is exempt: the gradient of an instance norm over two pixels is what eps leaves of
-terms that cancel to 1e−5 of themselves; there float32 itself stops at 4e−3, and the limit is twice PyTorch's.
+‖ours − float64‖ / ‖float64‖, the worst of all cases: odd, non-square and minimal sizes, ties of the
+maximum, planes with a large mean or a tiny variance. State counts as forward (u, v and σ of the power
+iteration, Adam's moments); lr is compared as a share of the first rate. Limit 2e−5, and 1e−6 where no
+norm divides by a standard deviation. One tensor is exempt: the gradient of an instance norm over two
+pixels is what eps leaves of terms that cancel to 1e−5 of themselves; there float32 itself stops at 4e−3,
+and the limit is twice PyTorch's.
 
 ${await opTable(device)}
 
@@ -149,31 +150,31 @@ ${await networkTable(device)}
 
 ## Training
 
-Three iterations of the recorded step from the same weights on the same pictures: max |ours − float64| / max
-|float64|, ours / PyTorch's float32. Gradients are recorded of iteration 1. Parameters: the furthest element, in
-units of the learning rate (ours / PyTorch's), then ‖difference‖ / ‖what training changed‖ of the worst tensor,
-then elements that are off by more than one step of the learning rate.
+Three iterations of the recorded step from the same weights on the same pictures: max |ours − float64| /
+max |float64|, ours / PyTorch's float32. Gradients are recorded of iteration 1. Parameters: the furthest
+element, in units of the learning rate (ours / PyTorch's), then ‖difference‖ / ‖what training changed‖ of
+the worst tensor, then elements that are off by more than one step of the learning rate.
 
 ${await trainingTable(device)}
 
-Adam's first steps are close to lr · sign(gradient), and ReLU, L1 and the maximum have switches: a number within
-rounding of one decides more than rounding does. In the authors' light_b1 one ReLU of iteration 2 (genA2B,
-DownBlock.12, of the cycle B to A to B) has the input −7.4e−7 where PyTorch's float32 is off by 8.6e−7, so its
-side is luck. Ours goes the other way: PyTorch in float64 with that one ReLU switched ends at 6.2e−3 of the
-update of genB2A.conv1x1.weight, as we do; with noise of 3e−8 on every layer it ends between 1e−4 and 1e−1 away.
-Iteration 1 has no such luck, and there every gradient and parameter must be within 10 times PyTorch's
-distance.
+Adam's first steps are close to lr · sign(gradient), and ReLU, L1 and the maximum have switches: a number
+within rounding of one decides more than rounding does. In the authors' light_b1 one ReLU of iteration 2
+(genA2B, DownBlock.12, of the cycle B to A to B) has the input −7.4e−7 where PyTorch's float32 is off by
+8.6e−7, so its side is luck. Ours goes the other way: PyTorch in float64 with that one ReLU switched ends
+at 6.2e−3 of the update of genB2A.conv1x1.weight, as we do; with noise of 3e−8 on every layer it ends
+between 1e−4 and 1e−1 away. Iteration 1 has no such luck, and there every gradient and parameter must be
+within 10 times PyTorch's distance.
 
-Winograd's convolution (3x3, used from 128 channels on) rounds three to five times as coarsely as the other
-kernels. With fewer channels it would save no time, so there nothing is lost: with ch up to 31 every layer is as
-exact as PyTorch's.
+Winograd's convolution (3x3, used from 128 channels on) rounds three to five times as coarsely as the
+other kernels. With fewer channels it would save no time, so there nothing is lost: with ch up to 31 every
+layer is as exact as PyTorch's.
 
 ## The command line
 
-test/parity/cli.test.ts trains with \`cli/train.ts\` from a PyTorch .pt file (light with ch 4 and ch 16, full with
-ch 8 and batch 2; the learning rate falls in the second half), converts the result to .pt, and compares the
-update of every tensor with PyTorch in float64: within 5e−4 of it, as PyTorch's float32 is. Pictures of
-\`cli/translate.ts\` equal PyTorch's in every byte there (limit: 1 of 255).
+test/parity/cli.test.ts trains with \`cli/train.ts\` from a PyTorch .pt file (light with ch 4 and ch 16,
+full with ch 8 and batch 2; the learning rate falls in the second half), converts the result to .pt, and
+compares the update of every tensor with PyTorch in float64: within 5e−4 of it, as PyTorch's float32 is.
+Pictures of \`cli/translate.ts\` equal PyTorch's in every byte there (limit: 1 of 255).
 `;
 await closeDevice(device);
 await writeFile(TARGET, text);

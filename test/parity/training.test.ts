@@ -22,10 +22,11 @@ const TIMES_TORCH = 10;
 /** No float32 code is closer than that to a value, however lucky PyTorch's was. */
 const ROUNDING = 1e-7;
 /**
- * After iteration 3, error of a tensor's update up to which it may be further than that: the sign of Adam's step
- * and a ReLU whose input is within rounding of 0 decide more than rounding itself. In shared light_b1 an input of
- * −7.4e-7 has 8.6e-7 of rounding in PyTorch too; PyTorch in float64 with that ReLU switched ends where we do
- * (6.2e-3), and with noise of 3e-8 on every layer 1e-4 to 1e-1 away (docs/numerics.md).
+ * After iteration 3, error of a tensor's update up to which it may be further than that: the sign of
+ * Adam's step and a ReLU whose input is within rounding of 0 decide more than rounding itself. In shared
+ * light_b1 an input of −7.4e-7 has 8.6e-7 of rounding in PyTorch too; PyTorch in float64 with that ReLU
+ * switched ends where we do (6.2e-3), and with noise of 3e-8 on every layer 1e-4 to 1e-1 away
+ * (docs/numerics.md).
  */
 const UPDATE = 2e-2;
 /** Share of a tensor's elements that may be off by more than one step. */
