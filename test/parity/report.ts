@@ -62,7 +62,7 @@ async function opRows(device: Device, op: string, variant: string): Promise<stri
 async function opTable(device: Device): Promise<string> {
   const rows: string[][] = [];
   for (const op of [...OP_NAMES, ...STATEFUL]) {
-    const variants = op === 'conv' ? ['', 'winograd', 'gather', 'naive'] : [''];
+    const variants = op === 'conv' ? ['', 'winograd', 'gather', 'gatherTiled', 'naive'] : [''];
     for (const variant of variants) rows.push(...(await opRows(device, op, variant)));
   }
   const head = ['op', 'recording', 'cases', 'forward', 'PyTorch', 'gradients', 'PyTorch', 'our worst'];
