@@ -30,6 +30,7 @@ const CONFIG: RunConfig = {
   model: { ...DEFAULTS, size: 64, ch: 16, disLayers: [5, 4], camWeight: 100 },
   iterations: 1100,
   lr: 5e-4,
+  decay: true,
   seed: 1,
   augment: true,
   shuffle: true,

@@ -32,13 +32,13 @@ const cli = yargs(hideBin(process.argv))
     group: 'Data:',
     boolean: true,
     defaultDescription: 'true',
-    describe: 'flip and crop at random',
+    describe: 'flip and crop at random; --no-augment only resizes',
   })
   .option('shuffle', {
     group: 'Data:',
     boolean: true,
     defaultDescription: 'true',
-    describe: 'new order each epoch',
+    describe: 'a new order each epoch; --no-shuffle keeps them sorted',
   })
   .option('threads', { group: 'Data:', number: true, describe: 'threads that decode pictures' })
   .option('light', {
@@ -94,6 +94,12 @@ const cli = yargs(hideBin(process.argv))
     describe: 'pictures a step and domain',
   })
   .option('lr', { group: 'Training:', number: true, defaultDescription: '0.0001', describe: 'learning rate' })
+  .option('decay', {
+    group: 'Training:',
+    boolean: true,
+    defaultDescription: 'true',
+    describe: 'the rate falls to 0 over the second half; --no-decay keeps it',
+  })
   .option('weight-decay', {
     group: 'Training:',
     number: true,
@@ -204,6 +210,7 @@ function configFrom(args: Args, base: RunConfig): RunConfig {
     },
     iterations: wholeNumber('iterations', args.iterations ?? base.iterations, 1),
     lr: number('lr', base.lr),
+    decay: args.decay ?? base.decay,
     seed: wholeNumber('seed', args.seed ?? base.seed, 0),
     augment: args.augment ?? base.augment,
     shuffle: args.shuffle ?? base.shuffle,

@@ -91,13 +91,16 @@ class Diverged extends TrainingError {
   override name = 'TrainingError';
 }
 
+const rateOf = ({ iterations, lr, decay }: RunConfig, step: number) =>
+  learningRate(step, iterations, lr, decay);
+
 /** Reads the losses of the steps since the last call, and stops the run at the first that is not finite. */
 async function inspect(run: Run): Promise<void> {
   const { config } = run;
   const rows = await readLosses(run.session);
   const records: StepRecord[] = rows.map((losses, i) => {
     const step = run.checked + i + 1;
-    return { step, lr: learningRate(step, config.iterations, config.lr), losses };
+    return { step, lr: rateOf(config, step), losses };
   });
   const bad = records.findIndex(({ losses }) => Object.values(losses).some((v) => !Number.isFinite(v)));
   await tell(run.observers, 'steps', bad < 0 ? records : records.slice(0, bad));
@@ -142,7 +145,7 @@ async function iterate(run: Run, stop: AbortSignal): Promise<void> {
   while (run.step < last && !stop.aborted) {
     const batch = await run.loader.next();
     const number = run.step + 1;
-    runStep(session, batch, number, learningRate(number, config.iterations, config.lr));
+    runStep(session, batch, number, rateOf(config, number));
     run.step = number;
     const sampleNow = isDue(number, options.sampleEvery) || number === last;
     const saveNow = isDue(number, options.saveEvery);

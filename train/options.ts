@@ -12,6 +12,8 @@ export interface RunConfig {
   /** Iterations of the whole schedule. */
   readonly iterations: number;
   readonly lr: number;
+  /** The learning rate falls to 0 over the second half of the iterations (the authors' decay_flag). */
+  readonly decay: boolean;
   readonly seed: number;
   readonly augment: boolean;
   readonly shuffle: boolean;
@@ -28,6 +30,7 @@ export const DEFAULT_RUN: RunConfig = {
   model: DEFAULTS,
   iterations: 1_000_000,
   lr: 1e-4,
+  decay: true,
   seed: 0,
   augment: true,
   shuffle: true,

@@ -83,5 +83,6 @@ describe('learning rate over a whole run', () => {
     expect(learningRate(10, 11, 1e-4)).toBeCloseTo(theirs[9], 15);
     expect(learningRate(11, 11, 1e-4)).toBe(0);
     expect(learningRate(1, 1, 1e-4)).toBe(1e-4);
+    expect(learningRate(11, 11, 1e-4, false)).toBe(1e-4);
   });
 });
