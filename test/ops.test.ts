@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { vjp } from '../engine/autograd.ts';
 import type { Device } from '../engine/device.ts';
 import { dispose, record, run } from '../engine/program.ts';
@@ -7,8 +7,10 @@ import { read, tensorFrom } from '../engine/transfer.ts';
 import { allCases } from './cases/index.ts';
 import { type HostArray, type HostArrays, type OpCase, uniform, values } from './cases/types.ts';
 import { useDevice } from './device.ts';
+import { allowPoison, poison } from './engine/poison.ts';
 
 const gpu = useDevice();
+beforeAll(() => allowPoison(gpu.device));
 
 /** ‖out − ref‖ / ‖ref‖; the norm of the difference itself where the reference is 0. */
 function relativeError(out: Float32Array, ref: Float64Array): number {
@@ -26,7 +28,10 @@ interface Results {
   grads: Float32Array[];
 }
 
-/** Outputs and gradients on the GPU, from one program run twice: a replay must give the same bits. */
+/**
+ * Outputs and gradients on the GPU, from one program run twice: a replay must give the same bits, whatever was left in the
+ * memory of its intermediates.
+ */
 async function onGpu(device: Device, c: OpCase, cotangents: HostArray[]): Promise<Results> {
   const upload = (v: HostArray, name: string) => tensorFrom(device, Float32Array.from(v.data), v.shape, name);
   const inputs: Record<string, Tensor> = {};
@@ -48,6 +53,7 @@ async function onGpu(device: Device, c: OpCase, cotangents: HostArray[]): Promis
     return { outputs: await get('y', cotangents.length), grads: await get('g', c.grad.length) };
   };
   const first = await runOnce();
+  poison(program);
   const second = await runOnce();
   expect(second, 'replay differs from the first run').toEqual(first);
   dispose(program);

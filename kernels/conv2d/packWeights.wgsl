@@ -24,13 +24,17 @@ fn main(@builtin(global_invocation_id) at: vec3u) {
   let columns = packing.columns;
   let rowsA = packing.rowsA;
   let first = at.x * 4;
-  if (first >= columns || at.y >= packing.rows) {
+  if (first >= columns) {
     return;
   }
   let b = at.y / rowsA;
   let start = (at.y - b * rowsA) * packing.stepA + b * packing.stepB + first;
   let whole = packing.whole == 1;
-  let layer = packing.layers[at.z];
+  var layer = packing.layers[at.z];
+  // gatherRows reads four rows at a time where rows are k: those behind the last are zeros.
+  if (at.y >= packing.rows) {
+    layer = vec4u(0);
+  }
   var sum = vec4f(0);
   for (var kh = layer.x; kh < layer.y; kh++) {
     for (var kw = layer.z; kw < layer.w; kw++) {

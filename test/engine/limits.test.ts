@@ -5,6 +5,7 @@ import { createUgatit, freeUgatit } from '../../model/ugatit.ts';
 import { useDevice } from '../device.ts';
 import { lossesOf } from '../train/session.ts';
 import { TINY } from './models.ts';
+import { allowPoison, poison } from './poison.ts';
 
 const gpu = useDevice();
 
@@ -51,11 +52,13 @@ describe('a training step', () => {
     });
   });
 
-  test('gives the same losses with the kernels chosen for a GPU', async () => {
+  test('gives the same losses with the kernels chosen for another kind of adapter, and reads nothing unwritten', async () => {
     const device = await openDevice();
-    Object.assign(device, { isCpu: !device.isCpu });
+    allowPoison(device);
     try {
-      expectSame(await lossesOf(device, TINY), expected);
+      expect(await lossesOf(device, TINY, poison)).toEqual(expected);
+      Object.assign(device, { isCpu: !device.isCpu });
+      expectSame(await lossesOf(device, TINY, poison), expected);
     } finally {
       await closeDevice(device);
     }

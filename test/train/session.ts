@@ -30,10 +30,11 @@ export async function withSession<T>(
   }
 }
 
-/** Losses of the first training steps from a fixed start. */
-export function lossesOf(device: Device, config: UgatitConfig, steps = 2) {
+/** Losses of the first two training steps from a fixed start; `before` sees the recorded step. */
+export function lossesOf(device: Device, config: UgatitConfig, before = (_: Session['step']) => {}) {
   return withSession(device, config, async (session) => {
-    for (let step = 1; step <= steps; step++) runStep(session, batchOf(config, step), step, 1e-4);
+    before(session.step);
+    for (let step = 1; step <= 2; step++) runStep(session, batchOf(config, step), step, 1e-4);
     return readLosses(session);
   });
 }

@@ -70,7 +70,11 @@ function packingOf(s: ConvSizes, p: Product, inputGradient: boolean): Packing {
   return {
     sizes: [columns, rows, CO, K * K * CI, CI, K * CI, CI, CI % 4 === 0 ? 1 : 0],
     layers,
-    extent: { width: Math.ceil(columns / 4), height: rows, layers: layers.length },
+    extent: {
+      width: Math.ceil(columns / 4),
+      height: inputGradient ? 4 * Math.ceil(rows / 4) : rows,
+      layers: layers.length,
+    },
   };
 }
 
