@@ -111,33 +111,57 @@ function bestSlot(slots: readonly Filling[], interval: Interval, kind: Slot['kin
   return best;
 }
 
-/**
- * Assigns intermediates to whole buffers (WebGPU refuses one buffer bound for reading and writing in one
- * dispatch, so ranges of one arena would not do), and those that live in textures to textures. Largest
- * tensors first, each into the slot free over its lifetime that fits best: "greedy by size", Pisarchyk and
- * Lee 2020, arXiv 2001.03288. A texture may grow to hold tensors of other proportions where that costs least.
- */
-export function planMemory(launches: readonly Launch[], keep: readonly Tensor[]): MemoryPlan {
-  const intervals = intervalsOf(launches, keep);
+type Order = (a: Interval, b: Interval) => number;
+
+const bytesHeld = ({ extent }: Interval) => extentBytes(extent);
+const lifetime = ({ first, last }: Interval) => last - first + 1;
+
+/** Orders of filling: none is best for every program, and all are quick. */
+const ORDERS: readonly Order[] = [
+  (a, b) => bytesHeld(b) - bytesHeld(a) || a.first - b.first,
+  (a, b) => bytesHeld(b) - bytesHeld(a) || lifetime(b) - lifetime(a),
+  (a, b) => bytesHeld(b) * lifetime(b) - bytesHeld(a) * lifetime(a) || a.first - b.first,
+  (a, b) => a.first - b.first || bytesHeld(b) - bytesHeld(a),
+];
+
+/** Puts each interval, in the given order, into the slot free over its lifetime that fits best. */
+function fill(intervals: readonly Interval[], order: Order): Filling[] {
   const slots: Filling[] = [];
-  const slotOf = new Map<number, number>();
-  const bySize = [...intervals].sort(
-    (a, b) => extentBytes(b.extent) - extentBytes(a.extent) || a.first - b.first,
-  );
-  for (const interval of bySize) {
+  for (const interval of [...intervals].sort(order)) {
     const kind = interval.tensor.texture ? 'texture' : 'buffer';
     let best = bestSlot(slots, interval, kind);
     if (best < 0) best = slots.push({ kind, extent: interval.extent, held: [] }) - 1;
     slots[best].extent = join(slots[best].extent, interval.extent);
     slots[best].held.push(interval);
-    slotOf.set(interval.tensor.id, best);
   }
-  const bytes = slots.reduce((sum, slot) => sum + extentBytes(slot.extent), 0);
-  const [textures, buffers] = [true, false].map((isTexture) =>
-    largestLive(
-      intervals.filter(({ tensor }) => (tensor.texture !== null) === isTexture),
-      launches.length,
-    ),
-  );
-  return { slotOf, slots, bytes, lowerBound: textures + buffers };
+  return slots;
+}
+
+const totalBytes = (slots: readonly Slot[]) =>
+  slots.reduce((sum, { extent }) => sum + extentBytes(extent), 0);
+
+/** The fullest filling of those tried. */
+function bestFilling(intervals: readonly Interval[]): Filling[] {
+  const all = ORDERS.map((order) => fill(intervals, order));
+  return all.reduce((best, slots) => (totalBytes(slots) < totalBytes(best) ? slots : best));
+}
+
+/**
+ * Assigns intermediates to whole buffers (WebGPU refuses one buffer bound for reading and writing in one
+ * dispatch, so ranges of one arena would not do), and those that live in textures to textures. Greedy, by size
+ * (Pisarchyk and Lee 2020, arXiv 2001.03288) and by some other orders, of which the smallest result is taken.
+ * A texture may grow to hold tensors of other proportions where that costs least.
+ */
+export function planMemory(launches: readonly Launch[], keep: readonly Tensor[]): MemoryPlan {
+  const intervals = intervalsOf(launches, keep);
+  const ofKind = (isTexture: boolean) =>
+    intervals.filter(({ tensor }) => (tensor.texture !== null) === isTexture);
+  const kinds = [ofKind(true), ofKind(false)];
+  const slots = kinds.flatMap(bestFilling);
+  const slotOf = new Map<number, number>();
+  slots.forEach(({ held }, i) => {
+    for (const { tensor } of held) slotOf.set(tensor.id, i);
+  });
+  const lowerBound = kinds.reduce((sum, kind) => sum + largestLive(kind, launches.length), 0);
+  return { slotOf, slots, bytes: totalBytes(slots), lowerBound };
 }
