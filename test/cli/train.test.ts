@@ -150,10 +150,7 @@ describe('folders and files of a run', () => {
 
 test('a model that does not fit into memory: said at once, with options that fit', async () => {
   const ended = await run('train', ...TOY, '--full', '--size', '1024', '--out', join(root, 'huge'));
-  expectError(
-    ended,
-    /these fit: .*--size \d+ \(.* GiB\)|the GPU is out of memory/,
-  );
+  expectError(ended, /these fit: .*--size \d+ \(.* GiB\)|the GPU is out of memory/);
   expect(ended.err).not.toContain('compiling');
 });
 

@@ -26,7 +26,7 @@ export async function writePng(path: string, picture: Picture): Promise<void> {
     await writeFile(temporary, await encodePng(picture));
     await rename(temporary, path);
   } catch (error) {
-    await rm(temporary, { force: true });
+    await rm(temporary, { force: true }).catch(() => {}); // the first failure is the one to tell
     throw new DataError(`${path} cannot be written: ${systemReason(error)}`);
   }
 }
