@@ -148,9 +148,9 @@ function bestFilling(intervals: readonly Interval[]): Filling[] {
 
 /**
  * Assigns intermediates to whole buffers (WebGPU refuses one buffer bound for reading and writing in one
- * dispatch, so ranges of one arena would not do), and those that live in textures to textures. Greedy, by size
- * (Pisarchyk and Lee 2020, arXiv 2001.03288) and by some other orders, of which the smallest result is taken.
- * A texture may grow to hold tensors of other proportions where that costs least.
+ * dispatch, so ranges of one arena would not do), and those that live in textures to textures. Greedy, by
+ * size (Pisarchyk and Lee 2020, arXiv 2001.03288) and by some other orders, of which the smallest result is
+ * taken. A texture may grow to hold tensors of other proportions where that costs least.
  */
 export function planMemory(launches: readonly Launch[], keep: readonly Tensor[]): MemoryPlan {
   const intervals = intervalsOf(launches, keep);

@@ -29,8 +29,8 @@ interface Results {
 }
 
 /**
- * Outputs and gradients on the GPU, from one program run twice: a replay must give the same bits, whatever was left in the
- * memory of its intermediates.
+ * Outputs and gradients on the GPU, from one program run twice: a replay must give the same bits, whatever
+ * was left in the memory of its intermediates.
  */
 async function onGpu(device: Device, c: OpCase, cotangents: HostArray[]): Promise<Results> {
   const upload = (v: HostArray, name: string) => tensorFrom(device, Float32Array.from(v.data), v.shape, name);

@@ -47,7 +47,8 @@ describe('wrong arguments', () => {
       [[...TOY, '--size', '63'], '--size must be a multiple of 4, got 63: use --size 64'],
       [
         [...TOY, '--size', '64'],
-        '--size 64 is too small for a discriminator of 7 layers: use --size 96 or more, or lower --dis-layers (at most 6',
+        '--size 64 is too small for a discriminator of 7 layers: ' +
+          'use --size 96 or more, or lower --dis-layers (at most 6',
       ],
       [[...TOY, '--ch', '0'], '--ch must be a whole number of at least 1, got 0'],
       [[...TOY, '--batch', '0'], '--batch must be a whole number of at least 1, got 0'],

@@ -3,8 +3,8 @@ import type { Program } from '../../engine/program.ts';
 import type { Tensor } from '../../engine/tensor.ts';
 
 /**
- * Lets the host write textures of this device, so that `poison` can, and makes them larger than asked for, as the memory
- * plan does when they serve several tensors. Call it before anything is made.
+ * Lets the host write textures of this device, so that `poison` can, and makes them larger than asked for, as
+ * the memory plan does when they serve several tensors. Call it before anything is made.
  */
 export function allowPoison(device: Device): void {
   const { gpu } = device;
@@ -20,7 +20,9 @@ export function allowPoison(device: Device): void {
 
 const CHUNK = 2 ** 22;
 
-/** Fills the memory of a program's intermediates with NaN: what a kernel reads before it is written will show. */
+/**
+ * Fills the memory of a program's intermediates with NaN: what a kernel reads before it is written will show.
+ */
 export function poison({ device, memory }: Program<Record<string, Tensor>>): void {
   const { queue } = device.gpu;
   for (const slot of memory) {
