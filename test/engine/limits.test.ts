@@ -52,7 +52,7 @@ describe('a training step', () => {
     });
   });
 
-  test('gives the same losses with the kernels for another adapter, and reads nothing unwritten', async () => {
+  test('gives the same losses with kernels for another adapter, and reads nothing unwritten', async () => {
     const device = await openDevice();
     allowPoison(device);
     try {

@@ -82,8 +82,8 @@ describe('a run that is interrupted ends as one that is not', () => {
     );
     expect(ended.err).toMatch(
       new RegExp(
-        String.raw`warning: \S+step_0000012\.safetensors: .*truncated.*renamed to step_0000012\.safetensors\.damaged` +
-          String.raw`; going on from \S+step_0000008`,
+        String.raw`warning: \S+step_0000012\.safetensors: .*truncated.*` +
+          String.raw`renamed to step_0000012\.safetensors\.damaged; going on from \S+step_0000008`,
       ),
     );
     await expectSameAsWhole('damaged');
