@@ -28,7 +28,7 @@ const CONFIG: RunConfig = {
   data: 'toy-cat2dog',
   dataRoot: 'dataset',
   model: { ...DEFAULTS, size: 64, ch: 16, disLayers: [5, 4], camWeight: 100 },
-  iterations: 1100,
+  iterations: 800,
   lr: 5e-4,
   decay: true,
   seed: 1,
