@@ -149,8 +149,9 @@ function createStream(
         return sample.values;
       } catch (error) {
         if (!(error instanceof UnreadablePicture)) throw error;
+        // Two samples of one picture can be in work at once, and its error need not have the same words.
+        if (!unreadable.has(index)) warn(error.message);
         unreadable.add(index);
-        warn(error.message);
       }
     }
     throw new DataError(`${source.label}: none of its ${count} pictures can be read`);
