@@ -1,5 +1,4 @@
 import type { Device } from '../engine/device.ts';
-import { AdawnError } from '../engine/errors.ts';
 import { elements, type Shape } from '../engine/shape.ts';
 import { ALIGNMENT, type FlatBuffer, flatBuffer, type Tensor } from '../engine/tensor.ts';
 import { read, upload } from '../engine/transfer.ts';
@@ -93,13 +92,6 @@ export function allocateGroup(
 /** Returns a group's memory to the pool. */
 export function freeGroup(device: Device, group: ParameterGroup): void {
   for (const shard of group.shards) device.pool.release(shard.buffer);
-}
-
-/** Looks up single-block tensors by name. @throws AdawnError for an unknown name. */
-export function tensorOf(group: ParameterGroup, name: string): Tensor {
-  const blocks = group.tensors.get(name);
-  if (blocks?.length !== 1) throw new AdawnError(`no single tensor is named ${name}`);
-  return blocks[0];
 }
 
 /** Sets one tensor from values in the authors' order. */
