@@ -55,6 +55,7 @@ function writeSizes(
   const blocks: Uint8Array<ArrayBuffer>[] = [];
   const known = new Map<string, number>();
   const places = launches.map(({ kernel }) => {
+    if (!kernel) return null;
     const { fields } = pipelines.get(kernelKey(kernel))!;
     if (fields.length === 0) return null;
     const block = encodeSizes(fields, kernel.constants);
@@ -98,16 +99,15 @@ function bind(
   });
 }
 
-function copyOf({ copy, bindings }: Launch, plan: MemoryPlan, memory: Memory): TextureCopy | null {
-  if (!copy) return null;
-  const [from, to] = bindings;
-  const { width, height, layers } = to.texture!;
-  const { buffer, offset } = storageOf(from, plan, memory);
-  return {
-    source: { buffer, offset, bytesPerRow: width * 16, rowsPerImage: height },
-    destination: { texture: slotOf(to, plan, memory) as GPUTexture },
-    size: [width, height, layers],
-  };
+function copiesOf({ copies, bindings }: Launch, plan: MemoryPlan, memory: Memory): TextureCopy[] {
+  return copies.map(({ first, rowStep, layerRows, at: [x, y, z], size }) => {
+    const { buffer, offset } = storageOf(bindings[0], plan, memory);
+    return {
+      source: { buffer, offset: offset + first * 16, bytesPerRow: rowStep * 16, rowsPerImage: layerRows },
+      destination: { texture: slotOf(bindings[1], plan, memory) as GPUTexture, origin: { x, y, z } },
+      size: [size.width, size.height, size.layers],
+    };
+  });
 }
 
 function allocateSlots(device: Device, plan: MemoryPlan): Memory {
@@ -185,9 +185,11 @@ async function bindAll(
   const { result, error } = await scoped(device, 'validation', () => {
     const { buffer: sizeBuffer, sizes } = writeSizes(device, launches, pipelines);
     const steps = launches.map((item, i) => {
+      const copies = copiesOf(item, plan, memory);
+      if (!item.kernel) return { launch: item, dispatch: null, copies };
       const { pipeline, layout } = pipelines.get(kernelKey(item.kernel))!;
       const bindGroup = bind(device, item, layout, plan, memory, sizes[i]);
-      return { launch: item, pipeline, bindGroup, copy: copyOf(item, plan, memory) };
+      return { launch: item, dispatch: { pipeline, bindGroup }, copies };
     });
     return { steps, sizeBuffer };
   });
@@ -209,7 +211,8 @@ async function compileAll(
   launches: readonly Launch[],
   onCompile?: (done: number, total: number) => void,
 ): Promise<Map<string, Pipeline>> {
-  const specs = new Map(launches.map((item) => [kernelKey(item.kernel), item.kernel]));
+  const kernels = launches.flatMap(({ kernel }) => (kernel ? [kernel] : []));
+  const specs = new Map(kernels.map((kernel) => [kernelKey(kernel), kernel]));
   let done = 0;
   const entries = [...specs].map(async ([key, spec]) => {
     const pipeline = await pipelineFor(device, spec);
@@ -242,7 +245,7 @@ export function printProgram(program: Program<Record<string, Tensor>>): string {
   return program.steps
     .map(({ launch: item }, i) => {
       const shapes = item.bindings.map((t, b) => `${item.writes[b] ? '→' : ''}${show(t.shape)}`);
-      const kernel = `${item.kernel.name}:${item.kernel.entry}`;
+      const kernel = item.kernel ? `${item.kernel.name}:${item.kernel.entry}` : 'copy';
       return `${String(i).padStart(4)} ${item.label.padEnd(28)} ${kernel.padEnd(28)} ${shapes.join(' ')}`;
     })
     .join('\n');

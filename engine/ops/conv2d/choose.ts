@@ -14,7 +14,7 @@ export type ConvPath = 'winograd' | 'gather' | 'gatherTiled' | 'naive';
 const WINOGRAD_CHANNELS = 128;
 
 function fitsGather(device: Device, s: ConvSizes): boolean {
-  return device.subgroupSize === 8 && gatherFits([s.N, s.H, s.W, s.CI], [s.CO, s.K, s.K, s.CI], s);
+  return device.subgroupSize === 8 && gatherFits(s);
 }
 
 /** The fastest path that can compute a layer, by what is known without measuring. */
