@@ -2,7 +2,7 @@ import { checkDevice, type Device, type Pipeline, pipelineFor, scoped, withinMem
 import { encode, type Step, type TextureCopy } from './encode.ts';
 import { AdawnError, DeviceError } from './errors.ts';
 import { kernelKey } from './kernel.ts';
-import { type MemoryPlan, planMemory, pruneLaunches } from './plan.ts';
+import { type MemoryPlan, planMemory, pruneLaunches, type Room } from './plan.ts';
 import { type Launch, withRecorder } from './recorder.ts';
 import { show } from './shape.ts';
 import { encodeSizes } from './shared.ts';
@@ -28,10 +28,14 @@ const LAUNCHES_PER_SUBMIT = 400;
 
 type Memory = readonly (GPUBuffer | GPUTexture)[];
 
-function slotOf(tensor: Tensor, plan: MemoryPlan, memory: Memory): GPUBuffer | GPUTexture {
-  const slot = plan.slotOf.get(tensor.id);
-  if (slot === undefined) throw new AdawnError(`no launch computes ${tensor.label || show(tensor.shape)}`);
-  return memory[slot];
+function roomOf(tensor: Tensor, plan: MemoryPlan): Room {
+  const room = plan.rooms.get(tensor.id);
+  if (!room) throw new AdawnError(`no launch computes ${tensor.label || show(tensor.shape)}`);
+  return room;
+}
+
+function textureOf(tensor: Tensor, plan: MemoryPlan, memory: Memory): GPUTexture {
+  return memory[roomOf(tensor, plan).slot] as GPUTexture;
 }
 
 function storageOf(tensor: Tensor, plan: MemoryPlan, memory: Memory): Storage {
@@ -39,7 +43,8 @@ function storageOf(tensor: Tensor, plan: MemoryPlan, memory: Memory): Storage {
   if (root.storage) return root.storage;
   if (root.texture)
     throw new AdawnError(`${root.label || show(root.shape)} is a texture, which cannot be kept`);
-  return { buffer: slotOf(root, plan, memory) as GPUBuffer, offset: 0, bytes: bytesOf(root) };
+  const { slot, offset } = roomOf(root, plan);
+  return { buffer: memory[slot] as GPUBuffer, offset, bytes: bytesOf(root) };
 }
 
 /** Where a launch's uniform block lies; null where its numbers are in the kernel's text. */
@@ -89,7 +94,7 @@ function bind(
     entries: item.bindings
       .map((tensor, binding): GPUBindGroupEntry => {
         if (tensor.texture) {
-          const texture = slotOf(tensor, plan, memory) as GPUTexture;
+          const texture = textureOf(tensor, plan, memory);
           return { binding, resource: texture.createView({ dimension: '2d-array' }) };
         }
         const { buffer, offset, bytes } = storageOf(tensor, plan, memory);
@@ -104,7 +109,7 @@ function copiesOf({ copies, bindings }: Launch, plan: MemoryPlan, memory: Memory
     const { buffer, offset } = storageOf(bindings[0], plan, memory);
     return {
       source: { buffer, offset: offset + first * 16, bytesPerRow: rowStep * 16, rowsPerImage: layerRows },
-      destination: { texture: slotOf(bindings[1], plan, memory) as GPUTexture, origin: { x, y, z } },
+      destination: { texture: textureOf(bindings[1], plan, memory), origin: { x, y, z } },
       size: [size.width, size.height, size.layers],
     };
   });
@@ -113,11 +118,11 @@ function copiesOf({ copies, bindings }: Launch, plan: MemoryPlan, memory: Memory
 function allocateSlots(device: Device, plan: MemoryPlan): Memory {
   const memory: (GPUBuffer | GPUTexture)[] = [];
   try {
-    for (const { kind, extent } of plan.slots) {
+    for (const slot of plan.slots) {
       memory.push(
-        kind === 'texture'
-          ? device.pool.acquireTexture(extent, 'intermediate')
-          : device.pool.acquire(extent.width * 16, 'intermediate'),
+        slot.kind === 'texture'
+          ? device.pool.acquireTexture(slot.extent, 'intermediate')
+          : device.pool.acquire(slot.bytes, 'intermediates'),
       );
     }
   } catch (error) {
@@ -143,7 +148,8 @@ export function trace<Out extends Record<string, Tensor>>(device: Device, build:
   const { recorded, result } = withRecorder(device, build);
   const keep = Object.values(result);
   const launches = pruneLaunches(recorded.launches, keep);
-  return { launches, plan: planMemory(launches, keep), outputs: result };
+  const { maxBufferSize } = device.gpu.limits;
+  return { launches, plan: planMemory(launches, keep, maxBufferSize), outputs: result };
 }
 
 /**
