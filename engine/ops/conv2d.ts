@@ -95,7 +95,19 @@ const gather: ConvKernels = {
   },
 };
 
-const PATHS: Record<ConvPath, ConvKernels> = { winograd, gather, gatherTiled, naive };
+const PATHS: Record<ConvPath, ConvKernels> = {
+  winograd: winograd(),
+  winogradTiled: winograd(),
+  winogradTiledSmall: winograd('Small'),
+  winogradTiledTall: winograd('Tall'),
+  winogradTiledLarge: winograd('Large'),
+  gather,
+  gatherTiled: gatherTiled(),
+  gatherTiledSmall: gatherTiled('Small'),
+  gatherTiledTall: gatherTiled('Tall'),
+  gatherTiledLarge: gatherTiled('Large'),
+  naive,
+};
 
 /**
  * Convolution of a reflection-padded, optionally upsampled picture, with bias and activation fused:

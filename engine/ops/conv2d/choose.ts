@@ -2,10 +2,16 @@ import { settle } from '../../choice.ts';
 import type { Device } from '../../device.ts';
 import type { ConvSizes } from '../conv2d.ts';
 import { gatherFits } from './gather.ts';
+import type { TileName } from './tile.ts';
 import { fitsWinograd } from './winograd.ts';
 
-/** How a convolution is computed: tiles of a fast algorithm, gathered matrix products, or as defined. */
-export type ConvPath = 'winograd' | 'gather' | 'gatherTiled' | 'naive';
+type Tiled = 'gatherTiled' | 'winogradTiled';
+
+/**
+ * How a convolution is computed: tiles of a fast algorithm, gathered matrix products, or as defined. Products
+ * by tiles in workgroup memory choose a size each, unless the path ends in one.
+ */
+export type ConvPath = 'winograd' | 'gather' | 'naive' | Tiled | `${Tiled}${TileName}`;
 
 /**
  * With fewer channels the transforms cost what the products save (a step of ch 16 at 96: 1.70 s with, 1.42 s
@@ -24,17 +30,21 @@ function preferredPath(device: Device, sizes: ConvSizes): ConvPath {
   return fitsGather(device, sizes) ? 'gather' : 'gatherTiled';
 }
 
-/** What a tuner may try: the naive path is never the fastest. */
+/** What a tuner may try: the naive path is never the fastest. Sizes of tiles are for GPUs. */
 function candidatesFor(device: Device, sizes: ConvSizes): ConvPath[] {
-  const winograd: ConvPath[] = fitsWinograd(device, sizes) ? ['winograd'] : [];
-  return [...winograd, fitsGather(device, sizes) ? 'gather' : 'gatherTiled'];
+  const list: ConvPath[] = fitsWinograd(device, sizes) ? ['winograd'] : [];
+  if (fitsGather(device, sizes)) list.push('gather');
+  else list.push('gatherTiled');
+  if (device.isCpu) return list;
+  if (list[0] === 'winograd') list.push('winogradTiledSmall', 'winogradTiledLarge');
+  return [...list, 'gatherTiledSmall', 'gatherTiledLarge'];
 }
 
 /** The path for one layer: the forced variant where it can compute this, else the tuned or preferred one. */
 export function chooseConv(device: Device, sizes: ConvSizes): ConvPath {
   const forced = device.variants.conv2d ?? '';
-  if (forced === 'naive' || forced === 'gatherTiled') return forced;
-  if (forced.startsWith('winograd') && fitsWinograd(device, sizes)) return 'winograd';
+  if (forced === 'naive' || forced.startsWith('gatherTiled')) return forced as ConvPath;
+  if (forced.startsWith('winograd') && fitsWinograd(device, sizes)) return forced as ConvPath;
   if (forced === 'gather') return fitsGather(device, sizes) ? 'gather' : 'gatherTiled';
   const preferred = preferredPath(device, sizes);
   return settle(device, 'conv2d', { ...sizes }, preferred, () => candidatesFor(device, sizes));

@@ -3,9 +3,7 @@ import type { Tensor } from '../../tensor.ts';
 import type { ConvEpilogue, ConvKernels, ConvSizes } from '../conv2d.ts';
 import { fold, unpackWeights } from './pack.ts';
 import { CLAMP, forwardProduct, inputProduct, isDoubling, type Product, REFLECT } from './products.ts';
-
-/** Side of the tile of results a workgroup owns. */
-const TILE = 64;
+import { groupsOf, type TileName, tileConstants, tileFor } from './tile.ts';
 
 /** Workgroups that fill a GPU, or the cores of a processor. */
 const ENOUGH = 512;
@@ -60,10 +58,14 @@ function rows(
   p: Product,
   inputGradient: boolean,
   epilogue: ConvEpilogue,
+  size?: TileName,
 ): Tensor {
   const { geometry: g } = p;
   const [co, side, , ci] = w.shape;
   const channels = inputGradient ? ci : co;
+  const layers = g.classes * g.classes;
+  const extents = { rows: g.images * g.gridH * g.gridW, columns: channels, layers };
+  const tile = tileFor(extents, size);
   const y = intermediate([g.images, g.outH, g.outW, channels], label);
   launch({
     kernel: 'conv2d/tiledRows',
@@ -77,37 +79,37 @@ function rows(
       LAYER: ci,
       STEP_N: inputGradient ? 1 : side * side * ci,
       STEP_K: inputGradient ? side * side * ci : 1,
-      TRANSPOSED: inputGradient,
+      RIGHT_BY_K: inputGradient,
+      ...tileConstants(tile),
       ...epilogue,
     },
     label,
     bind: [picture, w, b ?? w, y],
-    grid: [
-      Math.ceil((g.images * g.gridH * g.gridW) / TILE),
-      Math.ceil(channels / TILE),
-      g.classes * g.classes,
-    ],
+    grid: groupsOf(extents, tile),
   });
   return y;
 }
 
-function backwardInput(dy: Tensor, w: Tensor, s: ConvSizes): Tensor {
+function backwardInput(dy: Tensor, w: Tensor, s: ConvSizes, size?: TileName): Tensor {
   const p = inputProduct(s, false);
-  const dp = rows('conv2d.backwardInput', [dy, layersOf(w, s), null], p, true, NO_EPILOGUE);
+  const dp = rows('conv2d.backwardInput', [dy, layersOf(w, s), null], p, true, NO_EPILOGUE, size);
   const doubling = isDoubling(s);
   const folding = { up: doubling ? 1 : s.UP, before: s.P, mode: doubling ? CLAMP : REFLECT };
   return fold('conv2d.fold', dp, [s.N, s.H, s.W, s.CI], folding);
 }
 
-function backwardWeight(x: Tensor, dy: Tensor, s: ConvSizes): Tensor {
+function backwardWeight(x: Tensor, dy: Tensor, s: ConvSizes, size?: TileName): Tensor {
   const p = forwardProduct(s, false);
   const { geometry: g } = p;
   const classes = g.classes * g.classes;
   const taps = g.tapsY * g.tapsX;
-  const tiles = [Math.ceil((taps * g.inQuads) / (TILE / 4)), Math.ceil(s.CO / TILE)];
-  const enough = recorder().device.isCpu ? ENOUGH_ON_CPU : ENOUGH;
   const lines = g.images * g.gridH;
-  const wanted = Math.min(lines, Math.ceil(enough / (tiles[0] * tiles[1] * classes)));
+  const enough = recorder().device.isCpu ? ENOUGH_ON_CPU : ENOUGH;
+  // Rows of the grid can be split as fine as it takes to fill the device, so tiles go by their shape alone.
+  const extents = { rows: s.CO, columns: 4 * taps * g.inQuads, layers: classes };
+  const tile = tileFor({ ...extents, layers: classes * lines }, size);
+  const [across, down] = groupsOf(extents, tile);
+  const wanted = Math.min(lines, Math.ceil(enough / (across * down * classes)));
   const SPLIT_ROWS = Math.ceil(lines / wanted);
   const splits = Math.ceil(lines / SPLIT_ROWS);
   const partial = [splits, classes, 4 * g.outQuads, taps, 4 * g.inQuads];
@@ -115,20 +117,35 @@ function backwardWeight(x: Tensor, dy: Tensor, s: ConvSizes): Tensor {
   const dw = intermediate(whole ? [s.CO, s.K, s.K, s.CI] : partial, 'conv2d dw');
   launch({
     kernel: 'conv2d/tiledWeights',
-    constants: { ...constantsOf(p, x, s.CO), SPLIT_ROWS },
+    constants: {
+      ...constantsOf(p, x, s.CO),
+      SPLIT_ROWS,
+      LEFT_BY_K: true,
+      RIGHT_BY_K: true,
+      ...tileConstants(tile),
+    },
     label: 'conv2d.backwardWeight',
     bind: [x, dy, dw],
-    grid: [tiles[0], tiles[1], splits * classes],
+    grid: [down, across, splits * classes],
   });
   return whole ? dw : unpackWeights(dw, s, p);
 }
 
-/** Any layer by tiles in shared memory, on any adapter: what gather does by subgroups and textures. */
-export const gatherTiled: ConvKernels = {
-  forward(x, w, b, s, epilogue) {
-    return rows('conv2d.forward', [x, layersOf(w, s), b], forwardProduct(s, false), false, epilogue);
-  },
-  backward(x, w, dy, s, need) {
-    return [need[0] ? backwardInput(dy, w, s) : null, need[1] ? backwardWeight(x, dy, s) : null];
-  },
-};
+/**
+ * Any layer by tiles in shared memory, on any adapter: what gather does by subgroups and textures.
+ * @param size of the tiles; absent: what suits each product
+ */
+export function gatherTiled(size?: TileName): ConvKernels {
+  return {
+    forward(x, w, b, s, epilogue) {
+      const p = forwardProduct(s, false);
+      return rows('conv2d.forward', [x, layersOf(w, s), b], p, false, epilogue, size);
+    },
+    backward(x, w, dy, s, need) {
+      return [
+        need[0] ? backwardInput(dy, w, s, size) : null,
+        need[1] ? backwardWeight(x, dy, s, size) : null,
+      ];
+    },
+  };
+}
