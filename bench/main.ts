@@ -8,6 +8,7 @@ import { failWithUsage, runCli, UsageError } from '../cli/common/run.ts';
 import { measureCeilings, rate, stampsAreSane } from '../engine/ceilings.ts';
 import { openDevice } from '../engine/device.node.ts';
 import { closeDevice, type Device } from '../engine/device.ts';
+import { PRECISIONS, type Precision, usePrecision } from '../engine/precision.ts';
 import { closeStopwatch, openStopwatch } from '../engine/timing.ts';
 import { defaultMode, TUNE_MODES, type TuneMode, tuneFor } from '../engine/tuning.node.ts';
 import { DEFAULTS } from '../model/ugatit.ts';
@@ -52,11 +53,12 @@ interface BenchArgs {
 }
 
 async function withDevice(
-  adapter: string | undefined,
+  { adapter, precision = 'full' }: { adapter?: string; precision?: Precision },
   work: (device: Device) => Promise<void>,
 ): Promise<void> {
   const device = await openDevice({ adapter, exactStamps: true });
   try {
+    usePrecision(device, precision);
     await work(device);
   } finally {
     await closeDevice(device);
@@ -113,7 +115,9 @@ async function benchmark(device: Device, args: BenchArgs): Promise<void> {
   closeStopwatch(watch);
   if (args.json) writeFileSync(args.json, `${JSON.stringify({ header, results }, null, 1)}\n`);
   // A part of the cases is no report.
-  const folder = args.out ?? (args.filter ? null : resultsFolder(slugOf(device)));
+  const folder =
+    args.out ??
+    (args.filter ? null : resultsFolder(slugOf(device) + (device.precision === 'mixed' ? '-mixed' : '')));
   if (folder) {
     writeReport(folder, { header, results });
     console.log(`the page is ${folder}/README.md`);
@@ -124,6 +128,11 @@ async function benchmark(device: Device, args: BenchArgs): Promise<void> {
 const cli = yargs(hideBin(process.argv))
   .scriptName('npm run bench --')
   .option('adapter', { string: true, describe: "part of a GPU adapter's name" })
+  .option('precision', {
+    choices: PRECISIONS,
+    defaultDescription: 'full',
+    describe: 'mixed: convolutions multiply 16-bit floats and add 32-bit ones',
+  })
   .option('json', { string: true, describe: 'write the records to this file' })
   .command(
     '$0',
@@ -155,7 +164,7 @@ const cli = yargs(hideBin(process.argv))
         .example('$0 --size quick', 'see that all is right, in two minutes')
         .example('$0 --filter "conv3x3_256"', 'one layer')
         .example('$0 --json bench.json', 'everything; a page is written to bench/results/'),
-    (args) => runCli(() => withDevice(args.adapter, (device) => benchmark(device, args))),
+    (args) => runCli(() => withDevice(args, (device) => benchmark(device, args))),
   )
   .command(
     'step',
@@ -174,16 +183,18 @@ const cli = yargs(hideBin(process.argv))
         .example('$0 step --size 64 --ch 16 --dis-layers 5,4', "the peers' small networks"),
     (args) =>
       runCli(() =>
-        withDevice(args.adapter, async (device) => {
+        withDevice(args, async (device) => {
           const { size, ch, nRes, batch } = args;
+          const { precision } = device;
           const disLayers = disLayersOf(args.disLayers);
           const config = { ...DEFAULTS, light: !args.full, size, ch, nRes, batch, disLayers };
           const watch = openStopwatch(device);
           const report = await reportStep(watch, config, args.iterations);
           closeStopwatch(watch);
-          console.log(`${device.name}, ${size}x${size}, ch ${ch}`);
+          console.log(`${device.name}, ${size}x${size}, ch ${ch}, precision ${precision}`);
           console.log(printStep(report, args.profile));
-          if (args.json) writeFileSync(args.json, `${JSON.stringify({ config, ...report }, null, 1)}\n`);
+          if (args.json)
+            writeFileSync(args.json, `${JSON.stringify({ config, precision, ...report }, null, 1)}\n`);
         }),
       ),
   )

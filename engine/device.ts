@@ -10,6 +10,7 @@ import {
   specialise,
 } from './kernel.ts';
 import { type MemoryReport, Pool } from './memory.ts';
+import type { Precision } from './precision.ts';
 import { type SharedText, sharedConstants, shareText } from './shared.ts';
 import { type Pending, untilDone } from './waiting.ts';
 
@@ -40,6 +41,8 @@ export interface Device {
   maxBinding: number;
   /** Forced kernel variants, by op (tests and the benchmark's naive twins). */
   variants: Variants;
+  /** What convolutions multiply in; set by `usePrecision`. */
+  precision: Precision;
   /** Kernel variants found best on this adapter, by op and sizes. */
   readonly tuning: Tuning;
   readonly pipelines: Map<string, Promise<Pipeline>>;
@@ -105,6 +108,7 @@ export async function openOn(adapter: GPUAdapter, options: OpenOptions = {}): Pr
     pool: new Pool(gpu),
     maxBinding: gpu.limits.maxStorageBufferBindingSize,
     variants: {},
+    precision: 'full',
     tuning: { best: new Map(), noted: null },
     pipelines: new Map(),
     pending: { since: 0, costs: [] },

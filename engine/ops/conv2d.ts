@@ -103,9 +103,13 @@ const PATHS: Record<ConvPath, ConvKernels> = {
   winogradTiledLarge: winograd('Large'),
   gather,
   gatherTiled: gatherTiled(),
-  gatherTiledSmall: gatherTiled('Small'),
-  gatherTiledTall: gatherTiled('Tall'),
-  gatherTiledLarge: gatherTiled('Large'),
+  gatherTiledSmall: gatherTiled({ size: 'Small' }),
+  gatherTiledTall: gatherTiled({ size: 'Tall' }),
+  gatherTiledLarge: gatherTiled({ size: 'Large' }),
+  gatherMixed: gatherTiled({ half: true }),
+  gatherMixedSmall: gatherTiled({ half: true, size: 'Small' }),
+  gatherMixedTall: gatherTiled({ half: true, size: 'Tall' }),
+  gatherMixedLarge: gatherTiled({ half: true, size: 'Large' }),
   naive,
 };
 

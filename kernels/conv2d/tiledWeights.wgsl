@@ -7,7 +7,7 @@
 // x [IMAGES, H, W, IN], dy [IMAGES, OUT_H, OUT_W, OUT], dw [splits, CLASSES², 4 outQuads, taps, 4 inQuads].
 // A split is SPLIT_ROWS rows of the grid. ALIGNED: IN and OUT are multiples of 4. Other constants: tiledRows.
 // Grid: ceil(4 taps * inQuads / COLUMNS), ceil(OUT / ROWS), splits * CLASSES².
-// needs: padding tile tileLoop
+// needs: padding OPERANDS=operands CORE=tile tileLoop
 const IMAGES: u32 = 1;
 const H: u32 = 1;
 const W: u32 = 1;

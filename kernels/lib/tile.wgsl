@@ -4,6 +4,7 @@
 // owns rows 4 row .. 4 row + 3 and columns 4 column .. 4 column + 3, see `lane_of`: 8 x 8 sums in registers
 // for a tile of 128 x 128, which reads 16 vec4f from workgroup memory for 256 multiply-adds, twice as many as
 // the 4 x 4 of a small tile do for as many reads.
+// Which numbers the tiles hold, `Quad`, is in lib/operands.wgsl or in lib/operandsHalf.wgsl.
 // LEFT_BY_K: four neighbouring rows of one k come as a quad, else four neighbouring k of one row; RIGHT_BY_K
 // the same for columns. Two tiles of each operand fill 16 KiB, WebGPU's default limit.
 // static: TALL WIDE LEFT_BY_K RIGHT_BY_K
@@ -20,8 +21,8 @@ const SPAN: u32 = DEPTH / 4;
 // Quads of a tile: the second one starts there.
 const TILE: u32 = 256;
 
-var<workgroup> left: array<vec4f, 2 * TILE>;
-var<workgroup> right: array<vec4f, 2 * TILE>;
+var<workgroup> left: array<Quad, 2 * TILE>;
+var<workgroup> right: array<Quad, 2 * TILE>;
 
 // Sums of the 64 x 64 parts, a column of a matrix per row of C: c01 of columns from 64 on, c10 of such rows.
 struct Sums {
@@ -80,11 +81,15 @@ fn place_of(i: u32, size: u32, by_k: bool) -> u32 {
 // Puts what invocation i brought into the tile that starts at `tile`.
 fn keep(tile: u32, i: u32, a: vec4f, b: vec4f) {
   if (brings_left(i)) {
-    left[tile + place_of(i, ROWS, LEFT_BY_K)] = a;
+    left[tile + place_of(i, ROWS, LEFT_BY_K)] = left_operand(a);
   }
   if (brings_right(i)) {
-    right[tile + place_of(i, COLUMNS, RIGHT_BY_K)] = b;
+    right[tile + place_of(i, COLUMNS, RIGHT_BY_K)] = right_operand(b);
   }
+}
+
+fn block_of(a: Quad, b: Quad, c: Quad, d: Quad) -> mat4x4f {
+  return mat4x4f(vec4f(a), vec4f(b), vec4f(c), vec4f(d));
 }
 
 // Four rows from 4 quad on and four k of quad s, a row per column of the result.
@@ -92,10 +97,10 @@ fn left_block(tile: u32, s: u32, quad: u32) -> mat4x4f {
   if (LEFT_BY_K) {
     let at = tile + s * ROWS + quad;
     const NEXT = ROWS / 4;
-    return transpose(mat4x4f(left[at], left[at + NEXT], left[at + 2 * NEXT], left[at + 3 * NEXT]));
+    return transpose(block_of(left[at], left[at + NEXT], left[at + 2 * NEXT], left[at + 3 * NEXT]));
   }
   let line = 4 * quad;
-  return mat4x4f(
+  return block_of(
     left[tile + crossed(line, s, ROWS)],
     left[tile + crossed(line + 1, s, ROWS)],
     left[tile + crossed(line + 2, s, ROWS)],
@@ -108,11 +113,11 @@ fn right_block(tile: u32, s: u32, quad: u32) -> mat4x4f {
   if (RIGHT_BY_K) {
     let at = tile + s * COLUMNS + quad;
     const NEXT = COLUMNS / 4;
-    return mat4x4f(right[at], right[at + NEXT], right[at + 2 * NEXT], right[at + 3 * NEXT]);
+    return block_of(right[at], right[at + NEXT], right[at + 2 * NEXT], right[at + 3 * NEXT]);
   }
   let line = 4 * quad;
   return transpose(
-    mat4x4f(
+    block_of(
       right[tile + crossed(line, s, COLUMNS)],
       right[tile + crossed(line + 1, s, COLUMNS)],
       right[tile + crossed(line + 2, s, COLUMNS)],
@@ -162,7 +167,7 @@ fn store_block(group: vec3u, row: u32, column: u32, c: mat4x4f) {
   // Indexed in a copy, for the same reason.
   var lines = c;
   for (var r = 0u; r < 4; r++) {
-    store(group, row + r, column, lines[r]);
+    store(group, row + r, column, result_of(lines[r]));
   }
 }
 

@@ -5,11 +5,11 @@ import { gatherFits } from './gather.ts';
 import type { TileName } from './tile.ts';
 import { fitsWinograd } from './winograd.ts';
 
-type Tiled = 'gatherTiled' | 'winogradTiled';
+type Tiled = 'gatherTiled' | 'gatherMixed' | 'winogradTiled';
 
 /**
  * How a convolution is computed: tiles of a fast algorithm, gathered matrix products, or as defined. Products
- * by tiles in workgroup memory choose a size each, unless the path ends in one.
+ * by tiles in workgroup memory choose a size each, unless the path ends in one. Mixed ones multiply 16 bits.
  */
 export type ConvPath = 'winograd' | 'gather' | 'naive' | Tiled | `${Tiled}${TileName}`;
 
@@ -25,6 +25,7 @@ function fitsGather(device: Device, s: ConvSizes): boolean {
 
 /** The fastest path that can compute a layer, by what is known without measuring. */
 function preferredPath(device: Device, sizes: ConvSizes): ConvPath {
+  if (device.precision === 'mixed') return 'gatherMixed';
   const enough = Math.min(sizes.CI, sizes.CO) >= WINOGRAD_CHANNELS;
   if (enough && fitsWinograd(device, sizes)) return 'winograd';
   return fitsGather(device, sizes) ? 'gather' : 'gatherTiled';
@@ -32,6 +33,9 @@ function preferredPath(device: Device, sizes: ConvSizes): ConvPath {
 
 /** What a tuner may try: the naive path is never the fastest. Sizes of tiles are for GPUs. */
 function candidatesFor(device: Device, sizes: ConvSizes): ConvPath[] {
+  if (device.precision === 'mixed') {
+    return device.isCpu ? ['gatherMixed'] : ['gatherMixed', 'gatherMixedSmall', 'gatherMixedLarge'];
+  }
   const list: ConvPath[] = fitsWinograd(device, sizes) ? ['winograd'] : [];
   if (fitsGather(device, sizes)) list.push('gather');
   else list.push('gatherTiled');
@@ -43,9 +47,11 @@ function candidatesFor(device: Device, sizes: ConvSizes): ConvPath[] {
 /** The path for one layer: the forced variant where it can compute this, else the tuned or preferred one. */
 export function chooseConv(device: Device, sizes: ConvSizes): ConvPath {
   const forced = device.variants.conv2d ?? '';
-  if (forced === 'naive' || forced.startsWith('gatherTiled')) return forced as ConvPath;
+  if (forced === 'naive' || /^gather(Tiled|Mixed)/.test(forced)) return forced as ConvPath;
   if (forced.startsWith('winograd') && fitsWinograd(device, sizes)) return forced as ConvPath;
   if (forced === 'gather') return fitsGather(device, sizes) ? 'gather' : 'gatherTiled';
   const preferred = preferredPath(device, sizes);
-  return settle(device, 'conv2d', { ...sizes }, preferred, () => candidatesFor(device, sizes));
+  // What was tuned for one precision says nothing of the other.
+  const key = device.precision === 'mixed' ? { ...sizes, MIXED: 1 } : { ...sizes };
+  return settle(device, 'conv2d', key, preferred, () => candidatesFor(device, sizes));
 }

@@ -4,7 +4,7 @@
 // WIDE, are in lib/tile.wgsl.
 // LEFT_BY_K: A is stored [k][m] instead of [m][k]. RIGHT_BY_K: B is stored [k][n] instead of [n][k].
 // m, n, k multiples of 4. Grid: ceil(m / ROWS), ceil(n / COLUMNS), layers.
-// needs: tile tileLoop
+// needs: operands tile tileLoop
 struct Sizes {
   m: u32,
   n: u32,
