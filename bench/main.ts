@@ -12,13 +12,14 @@ import { PRECISIONS, type Precision, usePrecision } from '../engine/precision.ts
 import { closeStopwatch, openStopwatch } from '../engine/timing.ts';
 import { defaultMode, TUNE_MODES, type TuneMode, tuneFor } from '../engine/tuning.node.ts';
 import { DEFAULTS } from '../model/ugatit.ts';
+import { stepOnPaper } from '../train/kernels.ts';
 import { type BenchSize, benchCases } from './cases/index.ts';
 import { headerOf, slugOf } from './header.ts';
 import { tableHead, tableLine } from './report/table.ts';
 import { resultsFolder, writeReport } from './report/write.ts';
 import { type BenchRun, runCase } from './run.ts';
 import { printStep, reportStep } from './step.ts';
-import type { BenchCase, Result } from './types.ts';
+import type { Result } from './types.ts';
 
 /** Samples, and milliseconds a sample and a competitor. */
 const TIMING = {
@@ -56,7 +57,7 @@ async function withDevice(
   { adapter, precision = 'full' }: { adapter?: string; precision?: Precision },
   work: (device: Device) => Promise<void>,
 ): Promise<void> {
-  const device = await openDevice({ adapter, exactStamps: true });
+  const device = await openDevice({ adapter, exactStamps: true, tensorCores: precision === 'mixed' });
   try {
     usePrecision(device, precision);
     await work(device);
@@ -65,11 +66,8 @@ async function withDevice(
   }
 }
 
-/** Has the device use the best kernels for the cases, as training does for its layers. */
-async function tuneCases(device: Device, cases: readonly BenchCase[], mode: TuneMode): Promise<void> {
-  const work = (paper: Device) => {
-    for (const c of cases) c.onPaper?.(paper);
-  };
+/** Has the device use the best kernels for what `work` records, as training does for its layers. */
+async function tuneWork(device: Device, mode: TuneMode, work: (paper: Device) => void): Promise<void> {
   await tuneFor(device, mode, work, {
     warn: (message) => console.error(`warning: ${message}`),
     onProgress: (done, total, key) => console.error(`timing kernels ${done}/${total} ${key}`),
@@ -85,7 +83,9 @@ async function benchmark(device: Device, args: BenchArgs): Promise<void> {
     for (const c of cases) console.log(`${c.name.padEnd(30)} ${c.pass.padEnd(15)} ${c.shape}`);
     return;
   }
-  await tuneCases(device, cases, args.tune ?? defaultMode(device));
+  await tuneWork(device, args.tune ?? defaultMode(device), (paper) => {
+    for (const c of cases) c.onPaper?.(paper);
+  });
   console.error(`${device.name}: measuring its ceilings`);
   const bench = { ...(await trustedWatch(device, size === 'quick')), variants: args.variants };
   const { watch } = bench;
@@ -125,6 +125,12 @@ async function benchmark(device: Device, args: BenchArgs): Promise<void> {
   if (results.some(({ wrong }) => wrong)) process.exitCode = 1;
 }
 
+const TUNE = {
+  choices: TUNE_MODES,
+  defaultDescription: 'auto on a GPU, off on a processor',
+  describe: 'time the kernels of each layer against each other first',
+};
+
 const cli = yargs(hideBin(process.argv))
   .scriptName('npm run bench --')
   .option('adapter', { string: true, describe: "part of a GPU adapter's name" })
@@ -150,11 +156,7 @@ const cli = yargs(hideBin(process.argv))
           defaultDescription: 'bench/results/ADAPTER, without --filter',
           describe: 'folder of the page with its charts',
         })
-        .option('tune', {
-          choices: TUNE_MODES,
-          defaultDescription: 'auto on a GPU, off on a processor',
-          describe: 'time the kernels of each layer against each other first',
-        })
+        .option('tune', TUNE)
         .option('variants', {
           boolean: true,
           default: false,
@@ -178,6 +180,7 @@ const cli = yargs(hideBin(process.argv))
         .option('batch', { number: true, default: 1, describe: 'pictures a step and domain' })
         .option('full', { boolean: true, default: false, describe: 'the full generator' })
         .option('iterations', { number: true, default: 5, describe: 'iterations to time' })
+        .option('tune', TUNE)
         .option('profile', { boolean: true, default: false, describe: 'kernel by kernel' })
         .example('$0 step --profile', 'where an iteration spends its time')
         .example('$0 step --size 64 --ch 16 --dis-layers 5,4', "the peers' small networks"),
@@ -188,6 +191,7 @@ const cli = yargs(hideBin(process.argv))
           const { precision } = device;
           const disLayers = disLayersOf(args.disLayers);
           const config = { ...DEFAULTS, light: !args.full, size, ch, nRes, batch, disLayers };
+          await tuneWork(device, args.tune ?? defaultMode(device), (paper) => stepOnPaper(paper, config));
           const watch = openStopwatch(device);
           const report = await reportStep(watch, config, args.iterations);
           closeStopwatch(watch);

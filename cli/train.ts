@@ -273,7 +273,10 @@ await runCli(async () => {
   const args = await cli.parse();
   const { config, options } = await prepare(args);
   const stop = stopOnSignals();
-  const device = await openDevice({ adapter: args.adapter });
+  const device = await openDevice({
+    adapter: args.adapter,
+    tensorCores: config.precision === 'mixed',
+  });
   try {
     const observer = progressObserver(device, config, options);
     const end = await train(device, config, options, [observer], stop.signal);

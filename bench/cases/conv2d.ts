@@ -56,6 +56,7 @@ const PASSES = { forward: [], backwardInput: ['x'], backwardWeight: ['w'], train
 const PATHS = [
   ...['winograd', 'winogradTiledSmall', 'winogradTiledLarge'],
   ...['gather', 'gatherTiled', 'gatherTiledSmall', 'gatherTiledLarge'],
+  ...['gatherMixedSmall', 'gatherMixedLarge', 'gatherMatrixSmall', 'gatherMatrixLarge'],
 ];
 
 function caseOf(layer: Layer, pass: keyof typeof PASSES): BenchCase {
@@ -81,7 +82,8 @@ function caseOf(layer: Layer, pass: keyof typeof PASSES): BenchCase {
     chosen: (device) => chosen(device),
     others: (device) => {
       const own = chosen(device);
-      const fitting = PATHS.filter((path) => path !== own && chosen(device, path) === path);
+      const exact = (path: string) => !/Mixed|Matrix/.test(path) || device.precision === 'mixed';
+      const fitting = PATHS.filter((path) => path !== own && exact(path) && chosen(device, path) === path);
       return Object.fromEntries(fitting.map((path) => [path, { conv2d: path }]));
     },
     // The three passes one by one say it already, and on a processor these take seconds each.

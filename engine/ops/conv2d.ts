@@ -110,6 +110,10 @@ const PATHS: Record<ConvPath, ConvKernels> = {
   gatherMixedSmall: gatherTiled({ half: true, size: 'Small' }),
   gatherMixedTall: gatherTiled({ half: true, size: 'Tall' }),
   gatherMixedLarge: gatherTiled({ half: true, size: 'Large' }),
+  gatherMatrix: gatherTiled({ half: true, matrices: true }),
+  gatherMatrixSmall: gatherTiled({ half: true, matrices: true, size: 'Small' }),
+  gatherMatrixTall: gatherTiled({ half: true, matrices: true, size: 'Tall' }),
+  gatherMatrixLarge: gatherTiled({ half: true, matrices: true, size: 'Large' }),
   naive,
 };
 

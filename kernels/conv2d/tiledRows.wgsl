@@ -2,7 +2,7 @@
 //   y[p, n] = f(bias[n] + sum_{t, k} x[source(p, t), k] * w[layer(class, t), n, k])
 // The same sums as gatherRows, with plain buffers and WebGPU's default limits, for real GPUs. Padding is part
 // of the indexing. A workgroup of 256 owns ROWS positions by COLUMNS channels of one class; who owns which of
-// them, and the constants TALL and WIDE, are in lib/tile.wgsl.
+// them, and the constants TALL and WIDE, are in lib/tileLoop.wgsl and lib/tile.wgsl.
 // x [IMAGES, H, W, IN], w: element n * STEP_N + k * STEP_K + layer * LAYER, y [IMAGES, OUT_H, OUT_W, OUT].
 // What the other constants mean is in lib/geometry.wgsl, MODE in lib/padding.wgsl.
 // RIGHT_BY_K: neighbouring n lie next to each other in w (STEP_N = 1), else neighbouring k. LEFT_BY_K: false.
@@ -139,19 +139,24 @@ fn store(group: vec3u, row: u32, column: u32, sums: vec4f) {
   }
 }
 
-@compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) i: u32) {
+fn skip_of(group: vec3u) -> vec2u {
+  return select(vec2u(0), vec2u(1), class_of(group) >= vec2u(WHOLE));
+}
+
+fn depth_of(group: vec3u) -> u32 {
+  let skip = skip_of(group);
+  return (TAPS_Y - skip.y) * (TAPS_X - skip.x) * PADDED;
+}
+
+fn source_of(group: vec3u, i: u32) -> Source {
   let class_ = class_of(group);
-  let skip = select(vec2u(0), vec2u(1), class_ >= vec2u(WHOLE));
   let m = group.x * ROWS + left_share(i).line;
-  let source = Source(
+  return Source(
     m / GRID_W % GRID_H * IN_STRIDE + class_.y * CLASS_STEP,
     m % GRID_W * IN_STRIDE + class_.x * CLASS_STEP,
     m / (GRID_W * GRID_H),
     group.y * COLUMNS + right_share(i).line,
     class_,
-    skip,
+    skip_of(group),
   );
-  let depth = (TAPS_Y - skip.y) * (TAPS_X - skip.x) * PADDED;
-  store_sums(group, i, sum_tiles(source, depth, i));
 }

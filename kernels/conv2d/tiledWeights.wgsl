@@ -101,22 +101,30 @@ fn store(group: vec3u, row: u32, column: u32, sums: vec4f) {
   }
 }
 
-@compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) i: u32) {
+// First position of the workgroup's split, and the one after its last.
+fn split_of(group: vec3u) -> vec2u {
+  let start = group.z / (CLASSES * CLASSES) * SPLIT_ROWS * GRID_W;
+  return vec2u(start, min(start + SPLIT_ROWS * GRID_W, IMAGES * GRID_H * GRID_W));
+}
+
+fn depth_of(group: vec3u) -> u32 {
+  let split = split_of(group);
+  return split.y - split.x;
+}
+
+fn source_of(group: vec3u, i: u32) -> Source {
   let parts = CLASSES * CLASSES;
   let class_ = vec2u(group.z % CLASSES, group.z % parts / CLASSES);
-  let start = group.z / parts * SPLIT_ROWS * GRID_W;
-  let end = min(start + SPLIT_ROWS * GRID_W, IMAGES * GRID_H * GRID_W);
+  let split = split_of(group);
   let m = (group.x * COLUMNS + right_share(i).line) / 4;
   let tap = m / IN_QUADS;
-  let source = Source(
-    start,
-    end,
+  return Source(
+    split.x,
+    split.y,
     group.y * ROWS + left_share(i).line,
     class_,
     vec2u(tap % TAPS_X, tap / TAPS_X) + class_ * CLASS_STEP,
     m % IN_QUADS * 4,
     tap < TAPS_Y * TAPS_X,
   );
-  store_sums(group, i, sum_tiles(source, end - start, i));
 }

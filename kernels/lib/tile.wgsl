@@ -1,23 +1,14 @@
-// Products of two tiles in workgroup memory, for matrix products by workgroups of 256 (lib/tileLoop.wgsl):
+// Products of two tiles in workgroup memory by plain multiply-adds, the inner part of lib/tileLoop.wgsl:
 //   C[m, n] = sum over k of left[m, k] * right[k, n]
 // A workgroup owns ROWS x COLUMNS of C, 64 or (TALL, WIDE) 128 each. Of every 64 x 64 of them an invocation
 // owns rows 4 row .. 4 row + 3 and columns 4 column .. 4 column + 3, see `lane_of`: 8 x 8 sums in registers
 // for a tile of 128 x 128, which reads 16 vec4f from workgroup memory for 256 multiply-adds, twice as many as
 // the 4 x 4 of a small tile do for as many reads.
 // Which numbers the tiles hold, `Quad`, is in lib/operands.wgsl or in lib/operandsHalf.wgsl.
-// LEFT_BY_K: four neighbouring rows of one k come as a quad, else four neighbouring k of one row; RIGHT_BY_K
-// the same for columns. Two tiles of each operand fill 16 KiB, WebGPU's default limit.
-// static: TALL WIDE LEFT_BY_K RIGHT_BY_K
-const TALL: bool = false;
-const WIDE: bool = false;
-const LEFT_BY_K: bool = false;
-const RIGHT_BY_K: bool = false;
-
-const ROWS: u32 = select(64u, 128u, TALL);
-const COLUMNS: u32 = select(64u, 128u, WIDE);
-// k of a tile, and quads of them.
-const DEPTH: u32 = select(16u, 8u, TALL || WIDE);
-const SPAN: u32 = DEPTH / 4;
+// Two tiles of each operand fill 16 KiB, WebGPU's default limit.
+// k of a tile, and how many quads of each operand an invocation brings to it.
+const DEPTH: u32 = 4 * SPAN;
+const PARTS: u32 = 1;
 // Quads of a tile: the second one starts there.
 const TILE: u32 = 256;
 
@@ -37,36 +28,6 @@ fn lane_of(i: u32) -> vec2u {
   return vec2u(i / 64 * 4 + i % 32 / 8, i / 32 % 2 * 8 + i % 8);
 }
 
-// What invocation i brings to an operand of `size` rows (or columns): the first of them and the first k.
-struct Share {
-  line: u32,
-  k: u32,
-}
-
-fn share_of(i: u32, size: u32, by_k: bool) -> Share {
-  if (by_k) {
-    return Share(i % (size / 4) * 4, i / (size / 4));
-  }
-  return Share(i / SPAN, i % SPAN * 4);
-}
-
-fn left_share(i: u32) -> Share {
-  return share_of(i, ROWS, LEFT_BY_K);
-}
-
-fn right_share(i: u32) -> Share {
-  return share_of(i, COLUMNS, RIGHT_BY_K);
-}
-
-// A tile of 64 lines and 8 k has quads for half of the invocations only.
-fn brings_left(i: u32) -> bool {
-  return i < ROWS * SPAN;
-}
-
-fn brings_right(i: u32) -> bool {
-  return i < COLUMNS * SPAN;
-}
-
 // Place of four k (quad s) of a line. Both the 8 lanes that store neighbouring (line, s) and the 8 that read
 // lines 4 apart meet eight different places modulo 8, so that no two of them share banks.
 fn crossed(line: u32, s: u32, size: u32) -> u32 {
@@ -79,7 +40,7 @@ fn place_of(i: u32, size: u32, by_k: bool) -> u32 {
 }
 
 // Puts what invocation i brought into the tile that starts at `tile`.
-fn keep(tile: u32, i: u32, a: vec4f, b: vec4f) {
+fn keep(tile: u32, i: u32, part: u32, a: vec4f, b: vec4f) {
   if (brings_left(i)) {
     left[tile + place_of(i, ROWS, LEFT_BY_K)] = left_operand(a);
   }
@@ -141,8 +102,7 @@ fn add_block(c: mat4x4f, a: mat4x4f, b: mat4x4f) -> mat4x4f {
 }
 
 // The sums with the products of the tile added. All by name: an index would send them out of registers.
-fn add_products(sums: Sums, tile: u32, i: u32) -> Sums {
-  let lane = lane_of(i);
+fn add_products(sums: Sums, tile: u32, lane: vec2u) -> Sums {
   var c = sums;
   for (var s = 0u; s < SPAN; s++) {
     let a = left_block(tile, s, lane.x);
@@ -172,16 +132,22 @@ fn store_block(group: vec3u, row: u32, column: u32, c: mat4x4f) {
 }
 
 // Hands all sums to the kernel's `store`, four columns of one row at a time.
-fn store_sums(group: vec3u, i: u32, sums: Sums) {
-  let lane = 4 * lane_of(i);
-  store_block(group, lane.x, lane.y, sums.c00);
+fn store_sums(group: vec3u, lane: vec2u, sums: Sums) {
+  let at = 4 * lane;
+  store_block(group, at.x, at.y, sums.c00);
   if (WIDE) {
-    store_block(group, lane.x, lane.y + 64, sums.c01);
+    store_block(group, at.x, at.y + 64, sums.c01);
   }
   if (TALL) {
-    store_block(group, lane.x + 64, lane.y, sums.c10);
+    store_block(group, at.x + 64, at.y, sums.c10);
   }
   if (TALL && WIDE) {
-    store_block(group, lane.x + 64, lane.y + 64, sums.c11);
+    store_block(group, at.x + 64, at.y + 64, sums.c11);
   }
+}
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) i: u32) {
+  let lane = lane_of(i);
+  store_sums(group, lane, sum_tiles(source_of(group, i), depth_of(group), i, lane));
 }

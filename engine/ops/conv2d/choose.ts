@@ -5,11 +5,12 @@ import { gatherFits } from './gather.ts';
 import type { TileName } from './tile.ts';
 import { fitsWinograd } from './winograd.ts';
 
-type Tiled = 'gatherTiled' | 'gatherMixed' | 'winogradTiled';
+type Tiled = 'gatherTiled' | 'gatherMixed' | 'gatherMatrix' | 'winogradTiled';
 
 /**
  * How a convolution is computed: tiles of a fast algorithm, gathered matrix products, or as defined. Products
- * by tiles in workgroup memory choose a size each, unless the path ends in one. Mixed ones multiply 16 bits.
+ * by tiles in workgroup memory choose a size each, unless the path ends in one. Mixed ones multiply 16 bits,
+ * matrix ones by tensor cores.
  */
 export type ConvPath = 'winograd' | 'gather' | 'naive' | Tiled | `${Tiled}${TileName}`;
 
@@ -31,11 +32,19 @@ function preferredPath(device: Device, sizes: ConvSizes): ConvPath {
   return fitsGather(device, sizes) ? 'gather' : 'gatherTiled';
 }
 
+/**
+ * Tensor cores are never preferred, only tried: what browsers call experimental must have computed the same
+ * as plain arithmetic on this very adapter before a run uses it.
+ */
+function mixedCandidates(device: Device): ConvPath[] {
+  if (device.isCpu) return ['gatherMixed'];
+  const plain: ConvPath[] = ['gatherMixed', 'gatherMixedSmall', 'gatherMixedLarge'];
+  return device.tensorCores ? [...plain, 'gatherMatrix', 'gatherMatrixSmall', 'gatherMatrixLarge'] : plain;
+}
+
 /** What a tuner may try: the naive path is never the fastest. Sizes of tiles are for GPUs. */
 function candidatesFor(device: Device, sizes: ConvSizes): ConvPath[] {
-  if (device.precision === 'mixed') {
-    return device.isCpu ? ['gatherMixed'] : ['gatherMixed', 'gatherMixedSmall', 'gatherMixedLarge'];
-  }
+  if (device.precision === 'mixed') return mixedCandidates(device);
   const list: ConvPath[] = fitsWinograd(device, sizes) ? ['winograd'] : [];
   if (fitsGather(device, sizes)) list.push('gather');
   else list.push('gatherTiled');
@@ -48,6 +57,7 @@ function candidatesFor(device: Device, sizes: ConvSizes): ConvPath[] {
 export function chooseConv(device: Device, sizes: ConvSizes): ConvPath {
   const forced = device.variants.conv2d ?? '';
   if (forced === 'naive' || /^gather(Tiled|Mixed)/.test(forced)) return forced as ConvPath;
+  if (forced.startsWith('gatherMatrix') && device.tensorCores) return forced as ConvPath;
   if (forced.startsWith('winograd') && fitsWinograd(device, sizes)) return forced as ConvPath;
   if (forced === 'gather') return fitsGather(device, sizes) ? 'gather' : 'gatherTiled';
   const preferred = preferredPath(device, sizes);

@@ -59,12 +59,23 @@ export interface Way {
   readonly size?: TileName;
   /** Operands in 16 bits (mixed precision). */
   readonly half?: boolean;
+  /** By tensor cores; wants `half`. */
+  readonly matrices?: boolean;
+}
+
+interface Operands {
+  readonly constants: Record<string, string | boolean>;
+  readonly scale: readonly Tensor[];
 }
 
 /** What the kernels multiply, and what they bind for it. A gradient is scaled for 16 bits. */
-function operandsOf({ half }: Way, gradient: Tensor | null) {
+function operandsOf({ half, matrices }: Way, gradient: Tensor | null): Operands {
   if (!half) return { constants: {}, scale: [] };
-  const constants = { OPERANDS: 'operandsHalf', SCALED: gradient !== null };
+  const constants = {
+    OPERANDS: 'operandsHalf',
+    CORE: matrices ? 'tileMatrix' : 'tile',
+    SCALED: gradient !== null,
+  };
   return { constants, scale: [gradient ? halfScale(gradient) : scalar(1)] };
 }
 

@@ -55,9 +55,11 @@ fn store(group: vec3u, row: u32, column: u32, sums: vec4f) {
   }
 }
 
-@compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) i: u32) {
+fn depth_of(group: vec3u) -> u32 {
+  return sizes.k;
+}
+
+fn source_of(group: vec3u, i: u32) -> Source {
   let m = group.x * ROWS + left_share(i).line;
-  let source = Source(m, group.y * COLUMNS + right_share(i).line, group.z);
-  store_sums(group, i, sum_tiles(source, sizes.k, i));
+  return Source(m, group.y * COLUMNS + right_share(i).line, group.z);
 }
