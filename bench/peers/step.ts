@@ -1,0 +1,28 @@
+import type { HostTensors } from './protocol.ts';
+
+// What all frameworks agree on for the training iteration.
+
+/** Adam's step; betas 0.5 and 0.999, eps 1e-8, weight decay 1e-4 (added to the gradient), as the authors. */
+export const LEARNING_RATE = 1e-4;
+export const BETAS = [0.5, 0.999];
+export const EPSILON = 1e-8;
+export const WEIGHT_DECAY = 1e-4;
+
+/** Weights of the loss terms, the authors' defaults. */
+export const WEIGHTS = { cycle: 10, identity: 10, cam: 1000 };
+
+/** Iterations that are compared: later losses see the updates of both optimisers. */
+const COMPARED = 3;
+
+/** Runs the iterations that are compared; the losses of both steps, one tensor an iteration. */
+export async function lossTable(
+  iterate: () => Promise<Readonly<Record<string, number>>>,
+): Promise<HostTensors> {
+  const table: HostTensors = {};
+  for (let i = 1; i <= COMPARED; i++) {
+    const losses = await iterate();
+    const data = Float32Array.of(losses['D.loss'], losses['G.loss']);
+    table[`losses${i}`] = { shape: [2], data };
+  }
+  return table;
+}

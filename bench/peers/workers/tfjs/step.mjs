@@ -1,0 +1,3 @@
+export function openStep() {
+  throw new Error('not written yet');
+}
