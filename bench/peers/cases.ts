@@ -20,7 +20,10 @@ export interface PeerCase {
 /** The networks: light, small enough that a processor needs seconds at most. */
 export const NETWORKS: UgatitConfig = { ...DEFAULTS, size: 64, ch: 16, nRes: 4, disLayers: [5, 4] };
 
-const NONE = { pad: 0, stride: 1, ch: 0, nRes: 0, disLayers: [0, 0] } as const;
+/** Iterations of a training step whose losses are compared. */
+export const COMPARED = 2;
+
+const NONE = { pad: 0, stride: 1, ch: 0, nRes: 0, disLayers: [0, 0], iterations: 0 } as const;
 
 function random(shape: readonly number[], seed: number, scale = 1): HostTensor {
   return { shape, data: Float32Array.from(values(shape, seed, scale).data) };
@@ -143,7 +146,7 @@ function stepCase(): PeerCase {
     name: `step_light_${size}_ch${ch}`,
     pass: 'iteration',
     shape: `light ${size}x${size}, ch ${ch}, n_res ${nRes}, D ${disLayers.join(',')}, batch 1`,
-    task: { ...NONE, kind: 'step', backward: true, ch, nRes, disLayers },
+    task: { ...NONE, kind: 'step', backward: true, ch, nRes, disLayers, iterations: COMPARED },
     flops: null,
     tolerance: 1e-2,
     inputs() {

@@ -14,7 +14,7 @@ import { type PeerResult, race } from './race.ts';
 import { markdownReport, type Participant, type PeerReport, printReport } from './report.ts';
 
 /** Longest wait for an answer: some frameworks compile a whole training iteration at once. */
-const LIMIT_MS = 240_000;
+const LIMIT_MS = 600_000;
 
 /** Milliseconds of a sample at least. */
 const SAMPLE_MS = 30;

@@ -28,6 +28,8 @@ export interface Task {
   readonly ch: number;
   readonly nRes: number;
   readonly disLayers: readonly [number, number];
+  /** Training iterations that are compared; the second one sees the updates of both optimisers. */
+  readonly iterations: number;
 }
 
 export type Request =

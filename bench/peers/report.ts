@@ -1,4 +1,5 @@
 import { digits } from '../report/table.ts';
+import { COMPARED } from './cases.ts';
 import type { FrameworkSpec } from './frameworks.ts';
 import type { Hello } from './protocol.ts';
 import type { PeerResult } from './race.ts';
@@ -137,29 +138,32 @@ function headTable({ header: h, frameworks }: PeerReport): string[] {
   return ['| | |', '| --- | --- |', ...lines.map((cells) => `| ${cells.join(' | ')} |`)];
 }
 
-const METHOD = (h: PeerHeader, reference: string) => `Each framework lives in a process of its own for the
-whole run. All get the same inputs and weights, and all results are compared with those of ${reference}: outputs
-and gradients; of the iteration both losses of three iterations, with the updates between them. The largest
-‖difference‖ / ‖reference‖ of any result is printed below; one that is too large has no time. Then the
-frameworks take turns, a sample each, every round beginning with another one, so that a busy moment of the
-machine meets all of them; who waits takes no processor time. There are ${h.rounds} rounds; a framework that has
-used ${h.budget_ms / 1000} s on a case is left out of the rest, after two samples at least. Short runs are
-repeated within a sample. A sample ends when the queue is drained; of the iteration, when the losses are on the
-host. Compiling does not count, recording and submitting does.
+const METHOD = (
+  h: PeerHeader,
+  reference: string,
+) => `Each framework lives in a process of its own for the whole
+run. All get the same inputs and weights, and all results are compared with those of ${reference}: outputs
+and gradients; of the iteration both losses of the first ${COMPARED} iterations, with the updates between
+them. The largest ‖difference‖ / ‖reference‖ of any result is printed below; one that is too large has no
+time. Then the frameworks take turns, a sample each, every round beginning with another one, so that a busy
+moment of the machine meets all of them; who waits takes no processor time. There are ${h.rounds} rounds; a
+framework that has used ${h.budget_ms / 1000} s on a case is left out of the rest, after two samples at
+least. Short runs are repeated within a sample. A sample ends when the queue is drained; of the iteration,
+when the losses are on the host. Compiling does not count, recording and submitting does.
 
 \`forward\` is the layer alone, \`training\` forward and the gradients of all its inputs, \`iteration\` a
-training step of U-GAT-IT with both optimisers. adawn replays recorded programs, jax-js runs \`jit\` functions,
-TensorFlow.js and PyTorch run operation by operation.
+training step of U-GAT-IT with both optimisers. adawn replays recorded programs, jax-js runs \`jit\`
+functions, TensorFlow.js and PyTorch run operation by operation.
 
-- Dawn's Node binding polls while it waits, and takes a core from a processor that plays a GPU. adawn sleeps
-  most of the expected time first; the other two are made to do the same.
-- PyTorch's threads sleep instead of spinning while they wait (\`OMP_WAIT_POLICY=PASSIVE\`): no loss on a quiet
-  machine, and up to ten times faster on a busy one.
+- Dawn's Node binding polls while it waits, and takes a core from a processor that plays a GPU. adawn
+  sleeps most of the expected time first; the other two are made to do the same.
+- PyTorch's threads sleep instead of spinning while they wait (\`OMP_WAIT_POLICY=PASSIVE\`): no loss on a
+  quiet machine, and up to ten times faster on a busy one.
 - TensorFlow.js's own gradient of \`mirrorPad\` is wrong (it forgets that mirrored pixels count too), so it
   gets a right one, written with its operations. jax-js pads with zeros only: reflection is made of slices.
 - Adam, losses and networks are written with each framework's own operations (bench/peers/workers). adawn,
-  PyTorch and jax-js use each translation in both steps of the iteration; TensorFlow.js's tape ends with the
-  function it differentiates, so it translates again.`;
+  PyTorch and jax-js use each translation in both steps of the iteration; TensorFlow.js's tape ends with
+  the function it differentiates, so it translates again.`;
 
 /** The page for readers. */
 export function markdownReport(report: PeerReport): string {

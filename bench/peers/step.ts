@@ -1,4 +1,4 @@
-import type { HostTensors } from './protocol.ts';
+import type { HostTensors, Task } from './protocol.ts';
 
 // What all frameworks agree on for the training iteration.
 
@@ -11,15 +11,13 @@ export const WEIGHT_DECAY = 1e-4;
 /** Weights of the loss terms, the authors' defaults. */
 export const WEIGHTS = { cycle: 10, identity: 10, cam: 1000 };
 
-/** Iterations that are compared: later losses see the updates of both optimisers. */
-const COMPARED = 3;
-
 /** Runs the iterations that are compared; the losses of both steps, one tensor an iteration. */
 export async function lossTable(
+  { iterations }: Task,
   iterate: () => Promise<Readonly<Record<string, number>>>,
 ): Promise<HostTensors> {
   const table: HostTensors = {};
-  for (let i = 1; i <= COMPARED; i++) {
+  for (let i = 1; i <= iterations; i++) {
     const losses = await iterate();
     const data = Float32Array.of(losses['D.loss'], losses['G.loss']);
     table[`losses${i}`] = { shape: [2], data };

@@ -109,7 +109,7 @@ async function openStep(device: Device, task: Task, inputs: HostTensors): Promis
       await losses();
     },
     results: () =>
-      lossTable(async () => {
+      lossTable(task, async () => {
         iterate();
         return losses();
       }),

@@ -1,10 +1,19 @@
 import './webgpu.mjs'; // first: it makes navigator.gpu
-import { blockUntilReady, defaultDevice, init, jit, numpy as np, tree, vjp } from '@jax-js/jax';
+import {
+  blockUntilReady,
+  defaultDevice,
+  getWebGPUDevice,
+  init,
+  jit,
+  numpy as np,
+  tree,
+  vjp,
+} from '@jax-js/jax';
 import { serve } from '../protocol.ts';
 import { conv, instanceNorm, mixedNorm } from './jaxjs/layers.mjs';
 import { generator } from './jaxjs/networks.mjs';
 import { openStep } from './jaxjs/step.mjs';
-import { expectMs, versionOf } from './webgpu.mjs';
+import { expectMs, failOnErrors, versionOf } from './webgpu.mjs';
 
 const toDevice = (inputs) =>
   Object.fromEntries(
@@ -58,6 +67,7 @@ function prepared(inputs, compute) {
 
 await init('webgpu');
 defaultDevice('webgpu');
+failOnErrors(getWebGPUDevice());
 await serve({
   hello: () => ({ version: versionOf('@jax-js/jax'), details: {} }),
   expect: expectMs,

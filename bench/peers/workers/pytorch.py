@@ -19,8 +19,6 @@ from recording import load_nets
 from training import iterate, optimisers
 from ugatit import Generator, build, mix_norms
 
-COMPARED = 3  # iterations whose losses are compared, as in step.ts
-
 
 def layer(task, t):
     if task["kind"] == "conv":
@@ -64,6 +62,7 @@ class Translation:
 
 class Step:
     def __init__(self, task, inputs):
+        self.iterations = task["iterations"]
         self.a, self.b = inputs.pop("a"), inputs.pop("b")
         self.nets = build(task["ch"], task["nRes"], True, self.a.shape[2], task["disLayers"])
         load_nets(self.nets, {name: x.numpy() for name, x in inputs.items()})
@@ -74,7 +73,7 @@ class Step:
         return [log["D.loss"].item(), log["G.loss"].item()]
 
     def results(self):
-        return {f"losses{i + 1}": torch.tensor(self.run()) for i in range(COMPARED)}
+        return {f"losses{i + 1}": torch.tensor(self.run()) for i in range(self.iterations)}
 
 
 def opened(request):

@@ -6,7 +6,7 @@ import { serve } from '../protocol.ts';
 import { conv, instanceNorm, mixedNorm } from './tfjs/layers.mjs';
 import { generator } from './tfjs/networks.mjs';
 import { openStep } from './tfjs/step.mjs';
-import { expectMs, versionOf } from './webgpu.mjs';
+import { expectMs, failOnErrors, versionOf } from './webgpu.mjs';
 
 const isPicture = (name) => /^(x|y|a|b|dx|dy)$/.test(name);
 
@@ -91,6 +91,7 @@ async function start() {
 }
 
 const device = await start();
+failOnErrors(device);
 await serve({
   hello: () => ({ version: versionOf('@tensorflow/tfjs'), details: {} }),
   expect: expectMs,

@@ -42,3 +42,11 @@ export function versionOf(name) {
   const path = new URL(`../node_modules/${name}/package.json`, import.meta.url);
   return JSON.parse(readFileSync(path, 'utf8')).version;
 }
+
+/** Ends the process with Dawn's words where a device reports an error: results are garbage from then on. */
+export function failOnErrors(device) {
+  device.addEventListener('uncapturederror', ({ error }) => {
+    console.error(`Error: the GPU reported: ${error.message.split('\n')[0]}`);
+    process.exit(1);
+  });
+}

@@ -174,7 +174,7 @@ export function openStep(task, inputs) {
       await lossesNow();
     },
     results: () =>
-      lossTable(async () => {
+      lossTable(task, async () => {
         run();
         return lossesNow();
       }),
