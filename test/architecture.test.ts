@@ -31,7 +31,7 @@ const NO_OPS = ['lib', 'measure'];
 /** What an op still lacks, as `kernels/NAME` or `case NAME`. Shrinks to nothing before the first release. */
 const PENDING = ['case fill'];
 
-/** Files of a room, less installed packages: bench/peers has its own. */
+/** Files of a room, less installed packages: bench/peers/workers has its own. */
 function filesUnder(room: string): string[] {
   const folder = join(root, room);
   if (!existsSync(folder)) return [];

@@ -9,7 +9,7 @@ export interface FrameworkSpec {
   readonly name: string;
   readonly title: string;
   readonly command: readonly string[];
-  /** Installed from bench/peers/package.json. */
+  /** Installed from bench/peers/workers/package.json. */
   readonly npm: boolean;
 }
 
@@ -32,20 +32,22 @@ export const FRAMEWORKS: readonly FrameworkSpec[] = [
   { name: 'tfjs', title: 'TensorFlow.js, WebGPU', command: node('tfjs.mjs'), npm: true },
 ];
 
-const STAMP = at('node_modules/.installed');
+// The packages lie beside the workers, not here: one of them brings an old yargs.
+const STAMP = at('workers/node_modules/.installed');
 
-/** Installs bench/peers/package-lock.json where that was not done yet. Returns what is wrong, or null. */
+/** Installs what workers/package-lock.json names, once. Returns what is wrong, or null. */
 export function installPeers(say: (message: string) => void): string | null {
-  const lock = readFileSync(at('package-lock.json'), 'utf8');
+  const lock = readFileSync(at('workers/package-lock.json'), 'utf8');
   if (existsSync(STAMP) && readFileSync(STAMP, 'utf8') === lock) return null;
-  say('first use: npm ci installs TensorFlow.js and jax-js into bench/peers/node_modules');
+  say('first use: npm ci installs TensorFlow.js and jax-js into bench/peers/workers');
   const options = ['--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'];
   const { status, stderr } = spawnSync('npm', ['ci', ...options], {
-    cwd: at('.'),
+    cwd: at('workers'),
     encoding: 'utf8',
     shell: process.platform === 'win32',
   });
-  if (status !== 0) return `npm ci in bench/peers failed: ${(stderr ?? '').trim().split('\n').at(-1)}`;
+  if (status !== 0)
+    return `npm ci in bench/peers/workers failed: ${(stderr ?? '').trim().split('\n').at(-1)}`;
   writeFileSync(STAMP, lock);
   return null;
 }

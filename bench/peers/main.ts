@@ -115,6 +115,7 @@ function write(report: PeerReport, { json, out, filter, only }: PeerArgs): void 
 
 async function peers(args: PeerArgs): Promise<void> {
   wholeNumber('rounds', args.rounds, 1);
+  if (args.budget < 0) throw new UsageError(`--budget must be at least 0, got ${args.budget}`);
   const specs = frameworksFor(args);
   const cases = casesFor(args);
   if (args.list) {

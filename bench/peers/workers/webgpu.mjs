@@ -37,9 +37,9 @@ function sleepBefore(owner, name) {
 sleepBefore(globalThis.GPUBuffer, 'mapAsync');
 sleepBefore(globalThis.GPUQueue, 'onSubmittedWorkDone');
 
-/** The version of a package of bench/peers. */
+/** The version of a package installed here. */
 export function versionOf(name) {
-  const path = new URL(`../node_modules/${name}/package.json`, import.meta.url);
+  const path = new URL(`./node_modules/${name}/package.json`, import.meta.url);
   return JSON.parse(readFileSync(path, 'utf8')).version;
 }
 
