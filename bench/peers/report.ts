@@ -157,8 +157,8 @@ functions, TensorFlow.js and PyTorch run operation by operation.
 
 - Dawn's Node binding polls while it waits, and takes a core from a processor that plays a GPU. adawn
   sleeps most of the expected time first; the other two are made to do the same.
-- PyTorch's threads sleep instead of spinning while they wait (\`OMP_WAIT_POLICY=PASSIVE\`): no loss on a
-  quiet machine, and up to ten times faster on a busy one.
+- PyTorch's threads sleep instead of spinning while they wait (\`OMP_WAIT_POLICY=PASSIVE\`), which makes it
+  much faster where other work shares the cores.
 - TensorFlow.js's own gradient of \`mirrorPad\` is wrong (it forgets that mirrored pixels count too), so it
   gets a right one, written with its operations. jax-js pads with zeros only: reflection is made of slices.
 - Adam, losses and networks are written with each framework's own operations (bench/peers/workers). adawn,

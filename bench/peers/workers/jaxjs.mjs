@@ -46,19 +46,18 @@ function layerResults(task, { dy, ...t }) {
 /** The function compiled by jit, with its inputs kept on the GPU. */
 function prepared(inputs, compute) {
   const compiled = jit(compute);
-  let last = null;
+  // Kept until they are waited for: jax-js is lazy, and work for what was disposed of is never submitted.
+  let pending = [];
   const once = () => compiled(tree.ref(inputs));
   return {
-    run() {
-      tree.dispose(last);
-      last = once();
-    },
+    run: () => void pending.push(once()),
     async finish() {
-      await blockUntilReady(last);
+      await blockUntilReady(pending);
+      tree.dispose(pending);
+      pending = [];
     },
     results: () => toHost(once()),
     close() {
-      tree.dispose(last);
       tree.dispose(inputs);
       compiled.dispose();
     },
