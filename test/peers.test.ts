@@ -228,10 +228,10 @@ test('the report says who is faster, what has no time, and who is missing', () =
     results: [result('pytorch', 5), result('adawn', 10), result('jax-js', null, 'wrong: by 3')],
   };
   expect(printReport(report)).toMatch(
-    /layer +forward +5\.00 +10\.0 +no time +0\.500x *\n.*jax-js: wrong: by 3/,
+    /layer +forward +5\.00 +10\.0 +no time +0\.50x *\n.*jax-js: wrong: by 3/,
   );
   const page = markdownReport(report);
-  expect(page).toContain('| layer | forward | 5.00 | 10.0 | no time | 0.500x |  |');
+  expect(page).toContain('| layer | forward | 5.00 | 10.0 | no time | 0.50x |  |');
   expect(page).toContain('| TensorFlow.js | is not here |');
   expect(page).toContain('| PyTorch, CPU | 9.9, threads 7 |');
   expect(page).toContain('- layer forward, jax-js: wrong: by 3');

@@ -131,9 +131,9 @@ async function peers(args: PeerArgs): Promise<void> {
   const date = new Date().toISOString();
   try {
     const results = await measure(children, cases, args);
-    const own = participants.find(({ name }) => name === 'adawn')?.hello?.details ?? {};
+    const gpu = participants.find(({ name }) => name === 'adawn')?.hello?.gpu;
     const header = {
-      ...{ adapter: own.adapter ?? 'unknown', driver: own.driver ?? '', dawn: own.Dawn ?? '' },
+      ...(gpu ?? { adapter: 'unknown', driver: '', dawn: '' }),
       ...{ processor: cpus()[0].model, cores: cpus().length, load: [load, loadavg()[0]] as const },
       ...{ date, commit: commit(), node: process.version, rounds: args.rounds },
       ...{ budget_ms: args.budget * 1000, took_s: Math.round((performance.now() - start) / 1000) },

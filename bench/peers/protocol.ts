@@ -39,10 +39,12 @@ export type Request =
   | { readonly do: 'sample'; readonly repeats: number; readonly expected: number }
   | { readonly do: 'close' };
 
-/** Who answers, and with what: `Dawn`: 0.6.2, and the like. */
+/** Who answers, and what its numbers depend on: `threads` and the like. */
 export interface Hello {
   readonly version: string;
   readonly details: Record<string, string>;
+  /** The adapter all on WebGPU share; from adawn's worker. */
+  readonly gpu?: { readonly adapter: string; readonly driver: string; readonly dawn: string };
 }
 
 /** A case made ready in a framework. */

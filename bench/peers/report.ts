@@ -63,7 +63,8 @@ const peersOf = (report: PeerReport) => present(report).filter(({ name }) => nam
 
 const time = (r: PeerResult | undefined, of: 'ms' | 'ms_min') =>
   r?.problem ? 'no time' : digits(r?.[of] ?? null);
-const times = (value: number | null) => (value === null ? '' : `${digits(value)}x`);
+const times = (value: number | null) =>
+  value === null ? '' : `${value >= 100 ? value.toFixed(0) : value.toPrecision(2)}x`;
 
 /** Head and lines of the main table: times, then adawn against each peer. */
 function timeTable(report: PeerReport, of: 'ms' | 'ms_min'): string[][] {
@@ -126,30 +127,30 @@ function headTable({ header: h, frameworks }: PeerReport): string[] {
       ? [hello.version, ...Object.entries(hello.details).map(([k, v]) => `${k} ${v}`)].join(', ')
       : missing!;
   const [start, end] = h.load.map((load) => load.toFixed(1));
+  const busy = h.load[0] > h.cores / 2 ? ': **other work had the cores too; compare ratios, not times**' : '';
   const lines = [
     ['adapter', h.adapter],
     ['driver', h.driver],
     ['Dawn', `npm webgpu ${h.dawn}, the same for all on WebGPU`],
     ...frameworks.map((f) => [f.title, who(f)]),
     ['machine', `${h.processor}, ${h.cores} cores, Node ${h.node}`],
-    ['load', `${start} before the start, ${end} at the end, of which this run makes about ${h.cores}`],
+    ['load', `${start} before the start, ${end} at the end (this run alone makes about ${h.cores})${busy}`],
     ['measured', `${h.date.slice(0, 16).replace('T', ' ')} UTC, commit ${h.commit}, in ${h.took_s} s`],
   ];
   return ['| | |', '| --- | --- |', ...lines.map((cells) => `| ${cells.join(' | ')} |`)];
 }
 
-const METHOD = (
-  h: PeerHeader,
-  reference: string,
-) => `Each framework lives in a process of its own for the whole
-run. All get the same inputs and weights, and all results are compared with those of ${reference}: outputs
-and gradients; of the iteration both losses of the first ${COMPARED} iterations, with the updates between
-them. The largest ‖difference‖ / ‖reference‖ of any result is printed below; one that is too large has no
-time. Then the frameworks take turns, a sample each, every round beginning with another one, so that a busy
-moment of the machine meets all of them; who waits takes no processor time. There are ${h.rounds} rounds; a
-framework that has used ${h.budget_ms / 1000} s on a case is left out of the rest, after two samples at
-least. Short runs are repeated within a sample. A sample ends when the queue is drained; of the iteration,
-when the losses are on the host. Compiling does not count, recording and submitting does.
+/** How the numbers came about, for readers who doubt them. */
+const method = (h: PeerHeader, reference: string) => `
+Each framework lives in a process of its own for the whole run. All get the same inputs and weights, and
+all results are compared with those of ${reference}: outputs and gradients; of the iteration both losses
+of the first ${COMPARED} iterations, with the updates between them. The largest ‖difference‖ / ‖reference‖
+of any result is printed below; one that is too large has no time. Then the frameworks take turns, a
+sample each, every round beginning with another one, so that a busy moment of the machine meets all of
+them; who waits takes no processor time. There are ${h.rounds} rounds; a framework that has used
+${h.budget_ms / 1000} s on a case is left out of the rest, after two samples at least. Short runs are
+repeated within a sample. A sample ends when the queue is drained; of the iteration, when the losses are
+on the host. Compiling does not count, recording and submitting does.
 
 \`forward\` is the layer alone, \`training\` forward and the gradients of all its inputs, \`iteration\` a
 training step of U-GAT-IT with both optimisers. adawn replays recorded programs, jax-js runs \`jit\`
@@ -185,7 +186,7 @@ export function markdownReport(report: PeerReport): string {
     '',
     '## How it was measured',
     '',
-    METHOD(report.header, reference),
+    method(report.header, reference).trim(),
     '',
     'Written by `npm run bench:peers`; the records are in [peers.json](peers.json).',
     '',

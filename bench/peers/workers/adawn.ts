@@ -129,7 +129,8 @@ await serve({
     const { info, name } = device;
     return {
       version,
-      details: { adapter: info.device || name, driver: info.description, Dawn: dawn },
+      details: {},
+      gpu: { adapter: info.device || name, driver: info.description, dawn },
     };
   },
   open(task, inputs) {
