@@ -46,8 +46,11 @@ export function installPeers(say: (message: string) => void): string | null {
     encoding: 'utf8',
     shell: process.platform === 'win32',
   });
-  if (status !== 0)
-    return `npm ci in bench/peers/workers failed: ${(stderr ?? '').trim().split('\n').at(-1)}`;
+  if (status !== 0) {
+    const lines = (stderr ?? '').split('\n').map((line) => line.replace(/^npm (ERR!|error) ?/, '').trim());
+    const why = lines.find((line) => line !== '' && !/^code |complete log|^errno|^syscall/.test(line));
+    return `npm ci in bench/peers/workers failed: ${why ?? 'no reason given'}`;
+  }
   writeFileSync(STAMP, lock);
   return null;
 }
