@@ -127,7 +127,10 @@ function headTable({ header: h, frameworks }: PeerReport): string[] {
       ? [hello.version, ...Object.entries(hello.details).map(([k, v]) => `${k} ${v}`)].join(', ')
       : missing!;
   const [start, end] = h.load.map((load) => load.toFixed(1));
-  const busy = h.load[0] > h.cores / 2 ? ': **other work had the cores too; compare ratios, not times**' : '';
+  const busy =
+    h.load[0] > h.cores / 2
+      ? ': **other work had the cores too: times are too long, ratios rough; repeat it on a quiet machine**'
+      : '';
   const lines = [
     ['adapter', h.adapter],
     ['driver', h.driver],
