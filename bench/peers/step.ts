@@ -1,4 +1,4 @@
-import type { HostTensors, Task } from './protocol.ts';
+import type { HostTensors, Prepared, Task } from './protocol.ts';
 
 // What all frameworks agree on for the training iteration.
 
@@ -12,7 +12,7 @@ export const WEIGHT_DECAY = 1e-4;
 export const WEIGHTS = { cycle: 10, identity: 10, cam: 1000 };
 
 /** Runs the iterations that are compared; the losses of both steps, one tensor an iteration. */
-export async function lossTable(
+async function lossTable(
   { iterations }: Task,
   iterate: () => Promise<Readonly<Record<string, number>>>,
 ): Promise<HostTensors> {
@@ -23,4 +23,23 @@ export async function lossTable(
     table[`losses${i}`] = { shape: [2], data };
   }
   return table;
+}
+
+/** A training iteration as a case; `losses` brings those of the last run to the host. */
+export function preparedStep(
+  task: Task,
+  step: Pick<Prepared, 'run' | 'close'> & { losses(): Promise<Readonly<Record<string, number>>> },
+): Prepared {
+  const iterate = async () => {
+    await step.run();
+    return step.losses();
+  };
+  return {
+    run: step.run,
+    close: step.close,
+    async finish() {
+      await step.losses();
+    },
+    results: () => lossTable(task, iterate),
+  };
 }

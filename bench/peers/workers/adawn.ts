@@ -15,7 +15,7 @@ import { createUgatit, DEFAULTS, freeUgatit } from '../../../model/ugatit.ts';
 import { closeSession, openSession, readLosses, runStep } from '../../../train/session.ts';
 import { TO_NCHW, TO_NHWC, transpose } from '../layout.ts';
 import { type HostTensor, type HostTensors, type Prepared, serve, type Task } from '../protocol.ts';
-import { LEARNING_RATE, lossTable } from '../step.ts';
+import { LEARNING_RATE, preparedStep } from '../step.ts';
 
 type Named = Record<string, Tensor>;
 
@@ -101,23 +101,14 @@ async function openStep(device: Device, task: Task, inputs: HostTensors): Promis
   const session = await openSession(model);
   const batch = { a: a.data, b: b.data } as Parameters<typeof runStep>[1];
   let done = 0;
-  const iterate = () => runStep(session, batch, ++done, LEARNING_RATE);
-  const losses = async () => (await readLosses(session)).at(-1)!;
-  return {
-    run: iterate,
-    async finish() {
-      await losses();
-    },
-    results: () =>
-      lossTable(task, async () => {
-        iterate();
-        return losses();
-      }),
+  return preparedStep(task, {
+    run: () => runStep(session, batch, ++done, LEARNING_RATE),
+    losses: async () => (await readLosses(session)).at(-1)!,
     async close() {
       await closeSession(session);
       freeUgatit(model);
     },
-  };
+  });
 }
 
 const device = await openDevice();

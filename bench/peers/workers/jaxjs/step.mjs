@@ -1,5 +1,5 @@
 import { jit, lax, nn, numpy as np, tree, valueAndGrad, vjp } from '@jax-js/jax';
-import { BETAS, EPSILON, LEARNING_RATE, lossTable, WEIGHT_DECAY, WEIGHTS } from '../../step.ts';
+import { BETAS, EPSILON, LEARNING_RATE, preparedStep, WEIGHT_DECAY, WEIGHTS } from '../../step.ts';
 import { discriminator, generator } from './networks.mjs';
 
 // U-GAT-IT's training iteration in jax-js: one function under jit. Each translation is computed once and
@@ -156,31 +156,22 @@ export function openStep(task, inputs) {
   const step = jit((now, pictures, corrections) => iteration(task, now, pictures, corrections));
   let done = 0;
   let losses = null;
-  function run() {
-    done++;
-    losses?.dispose();
-    const corrections = np.array(BETAS.map((beta) => 1 - beta ** done));
-    const next = step(state, { a: inputs.a.ref, b: inputs.b.ref }, corrections);
-    state = next.state;
-    losses = next.losses;
-  }
-  async function lossesNow() {
-    const [d, g] = await losses.ref.data();
-    return { 'D.loss': d, 'G.loss': g };
-  }
-  return {
-    run,
-    async finish() {
-      await lossesNow();
+  return preparedStep(task, {
+    run() {
+      done++;
+      losses?.dispose();
+      const corrections = np.array(BETAS.map((beta) => 1 - beta ** done));
+      const next = step(state, { a: inputs.a.ref, b: inputs.b.ref }, corrections);
+      state = next.state;
+      losses = next.losses;
     },
-    results: () =>
-      lossTable(task, async () => {
-        run();
-        return lossesNow();
-      }),
+    async losses() {
+      const [d, g] = await losses.ref.data();
+      return { 'D.loss': d, 'G.loss': g };
+    },
     close() {
       tree.dispose([state, inputs.a, inputs.b, losses]);
       step.dispose();
     },
-  };
+  });
 }

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
-import { BETAS, EPSILON, LEARNING_RATE, lossTable, WEIGHT_DECAY, WEIGHTS } from '../../step.ts';
+import { BETAS, EPSILON, LEARNING_RATE, preparedStep, WEIGHT_DECAY, WEIGHTS } from '../../step.ts';
 import { discriminator, generator } from './networks.mjs';
 
 // U-GAT-IT's training iteration in TensorFlow.js. The tape of variableGrads ends with the function it
@@ -61,102 +61,105 @@ function variables(inputs) {
   return { parameters, us };
 }
 
-export function openStep(task, inputs) {
-  const { parameters, us } = variables(inputs);
-  const listOf = (nets) => nets.flatMap((net) => Object.values(parameters[net]));
-  const [ofG, ofD] = [listOf(GENERATORS), listOf(DISCRIMINATORS)];
-  const optimisers = [ofG, ofD].map(() => tf.train.adam(LEARNING_RATE, ...BETAS, EPSILON));
-  const rhos = GENERATORS.flatMap((net) =>
-    Object.entries(parameters[net]).flatMap(([name, x]) => (name.endsWith('.rho') ? [x] : [])),
+const listOf = (parameters, nets) => nets.flatMap((net) => Object.values(parameters[net]));
+
+const advanceAll = ({ parameters, us }) =>
+  tf.tidy(() =>
+    Object.fromEntries(DISCRIMINATORS.map((name) => [name, advance(parameters[name], us[name])])),
   );
 
-  const advanceAll = () =>
-    tf.tidy(() =>
-      Object.fromEntries(DISCRIMINATORS.map((name) => [name, advance(parameters[name], us[name])])),
-    );
+function judge({ parameters, task }, name, vectors, picture) {
+  const p = (key) => parameters[name][key];
+  const spectral = (layer) => spectralWeight(p(`${layer}.weight_orig`), vectors[name][layer]);
+  return discriminator(p, spectral, task.disLayers[name.startsWith('disG') ? 0 : 1], picture);
+}
 
-  function judge(name, vectors, picture) {
-    const p = (key) => parameters[name][key];
-    const spectral = (layer) => spectralWeight(p(`${layer}.weight_orig`), vectors[name][layer]);
-    return discriminator(p, spectral, task.disLayers[name.startsWith('disG') ? 0 : 1], picture);
-  }
-  const adversarial = ({ logit, camLogit }, target) => tf.add(mseTo(logit, target), mseTo(camLogit, target));
-  const translate = (net, picture) => generator((key) => parameters[net][key], task.nRes, picture);
+const adversarial = ({ logit, camLogit }, target) => tf.add(mseTo(logit, target), mseTo(camLogit, target));
 
-  function discriminatorLoss(fake, forReal, forFake) {
-    const real = { A: inputs.a, B: inputs.b };
-    const terms = DISCRIMINATORS.flatMap((name) => [
-      adversarial(judge(name, forReal, real[domainOf(name)]), 1),
-      adversarial(judge(name, forFake, fake[domainOf(name)]), 0),
-    ]);
-    return sum(terms);
-  }
+const translate = ({ parameters, task }, net, picture) =>
+  generator((key) => parameters[net][key], task.nRes, picture);
 
-  function generatorLoss(vectors) {
-    const { a, b } = inputs;
-    const fakes = { A: translate('genB2A', b), B: translate('genA2B', a) };
-    const [cycleA, cycleB] = [translate('genB2A', fakes.B.image), translate('genA2B', fakes.A.image)];
-    const [sameA, sameB] = [translate('genB2A', a), translate('genA2B', b)];
-    const terms = DISCRIMINATORS.map((name) =>
-      adversarial(judge(name, vectors, fakes[domainOf(name)].image), 1),
-    );
-    const cams = [fakes.A, fakes.B].map(({ camLogit }) => bceTo(camLogit, 1));
-    cams.push(...[sameA, sameB].map(({ camLogit }) => bceTo(camLogit, 0)));
-    return sum([
-      ...terms,
-      tf.mul(tf.add(l1(cycleA.image, a), l1(cycleB.image, b)), WEIGHTS.cycle),
-      tf.mul(tf.add(l1(sameA.image, a), l1(sameB.image, b)), WEIGHTS.identity),
-      tf.mul(sum(cams), WEIGHTS.cam),
-    ]);
-  }
+function discriminatorLoss(model, fake, forReal, forFake) {
+  const real = { A: model.inputs.a, B: model.inputs.b };
+  const terms = DISCRIMINATORS.flatMap((name) => [
+    adversarial(judge(model, name, forReal, real[domainOf(name)]), 1),
+    adversarial(judge(model, name, forFake, fake[domainOf(name)]), 0),
+  ]);
+  return sum(terms);
+}
 
-  /** One optimiser's step; the loss, kept. */
-  function descend(optimiser, loss, list) {
-    return tf.tidy(() => {
-      const { value, grads } = tf.variableGrads(loss, list);
-      const decayed = list.map((x) => ({
-        name: x.name,
-        tensor: tf.add(grads[x.name], tf.mul(x, WEIGHT_DECAY)),
-      }));
-      optimiser.applyGradients(decayed);
-      return value;
-    });
-  }
+function generatorLoss(model, vectors) {
+  const { a, b } = model.inputs;
+  const [toA, toB] = ['genB2A', 'genA2B'].map((net) => (picture) => translate(model, net, picture));
+  const fakes = { A: toA(b), B: toB(a) };
+  const [cycleA, cycleB] = [toA(fakes.B.image), toB(fakes.A.image)];
+  const [sameA, sameB] = [toA(a), toB(b)];
+  const terms = DISCRIMINATORS.map((name) =>
+    adversarial(judge(model, name, vectors, fakes[domainOf(name)].image), 1),
+  );
+  const cams = [fakes.A, fakes.B].map(({ camLogit }) => bceTo(camLogit, 1));
+  cams.push(...[sameA, sameB].map(({ camLogit }) => bceTo(camLogit, 0)));
+  return sum([
+    ...terms,
+    tf.mul(tf.add(l1(cycleA.image, a), l1(cycleB.image, b)), WEIGHTS.cycle),
+    tf.mul(tf.add(l1(sameA.image, a), l1(sameB.image, b)), WEIGHTS.identity),
+    tf.mul(sum(cams), WEIGHTS.cam),
+  ]);
+}
 
-  let losses = [];
-  function run() {
-    tf.dispose(losses);
-    const fake = tf.tidy(() => ({
-      A: translate('genB2A', inputs.b).image,
-      B: translate('genA2B', inputs.a).image,
+/** One optimiser's step; the loss, kept. */
+function descend(optimiser, loss, list) {
+  return tf.tidy(() => {
+    const { value, grads } = tf.variableGrads(loss, list);
+    const decayed = list.map((x) => ({
+      name: x.name,
+      tensor: tf.add(grads[x.name], tf.mul(x, WEIGHT_DECAY)),
     }));
-    const vectors = [advanceAll(), advanceAll()];
-    const d = descend(optimisers[1], () => discriminatorLoss(fake, ...vectors), ofD);
-    vectors.push(advanceAll());
-    const g = descend(optimisers[0], () => generatorLoss(vectors[2]), ofG);
-    tf.dispose([fake, vectors]);
-    tf.tidy(() => {
-      for (const rho of rhos) rho.assign(tf.clipByValue(rho, 0, 1));
-    });
-    losses = [d, g];
-  }
-  async function lossesNow() {
-    const [[d], [g]] = await Promise.all(losses.map((loss) => loss.data()));
-    return { 'D.loss': d, 'G.loss': g };
-  }
-  return {
-    run,
-    async finish() {
-      await lossesNow();
+    optimiser.applyGradients(decayed);
+    return value;
+  });
+}
+
+/** One iteration; the losses of both steps. */
+function iterate(model, optimisers) {
+  const { parameters, inputs } = model;
+  const fake = tf.tidy(() => ({
+    A: translate(model, 'genB2A', inputs.b).image,
+    B: translate(model, 'genA2B', inputs.a).image,
+  }));
+  const [forReal, forFake] = [advanceAll(model), advanceAll(model)];
+  const ofD = () => discriminatorLoss(model, fake, forReal, forFake);
+  const d = descend(optimisers.d, ofD, listOf(parameters, DISCRIMINATORS));
+  const again = advanceAll(model);
+  const g = descend(optimisers.g, () => generatorLoss(model, again), listOf(parameters, GENERATORS));
+  tf.dispose([fake, forReal, forFake, again]);
+  tf.tidy(() => {
+    for (const net of GENERATORS) {
+      for (const [name, x] of Object.entries(parameters[net])) {
+        if (name.endsWith('.rho')) x.assign(tf.clipByValue(x, 0, 1));
+      }
+    }
+  });
+  return [d, g];
+}
+
+export function openStep(task, inputs) {
+  const model = { task, inputs, ...variables(inputs) };
+  const adam = () => tf.train.adam(LEARNING_RATE, ...BETAS, EPSILON);
+  const optimisers = { d: adam(), g: adam() };
+  let losses = [];
+  return preparedStep(task, {
+    run() {
+      tf.dispose(losses);
+      losses = iterate(model, optimisers);
     },
-    results: () =>
-      lossTable(task, async () => {
-        run();
-        return lossesNow();
-      }),
+    async losses() {
+      const [[d], [g]] = await Promise.all(losses.map((loss) => loss.data()));
+      return { 'D.loss': d, 'G.loss': g };
+    },
     close() {
-      for (const optimiser of optimisers) optimiser.dispose();
-      tf.dispose([losses, inputs, ofG, ofD, us]);
+      for (const optimiser of Object.values(optimisers)) optimiser.dispose();
+      tf.dispose([losses, inputs, model.parameters, model.us]);
     },
-  };
+  });
 }
