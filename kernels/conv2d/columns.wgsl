@@ -3,9 +3,9 @@
 // source undoes reflection padding by P and nearest upsampling by UP. x [N,H,W,4 C4], y [N OH OW,K,K,4 C4].
 // One invocation owns four channels of one tap of one position.
 // backward: dx[n,y,x,c] = sum of dy[p, kh, kw, c] over the taps whose source is (y, x), divided by sigma
-// where SCALED, in the order of p and taps. PICTURE: dy [N,OH,K,OW,K,4 C4] instead of [N,OH,OW,K,K,4 C4].
+// where SCALED: for the pixel, then its reflections, in the order of the taps. PICTURE: dy [N,OH,K,OW,K,4 C4] instead of [N,OH,OW,K,K,4 C4].
 // One invocation owns four channels of one pixel.
-// needs: flat padding
+// needs: flat padding shown
 const N: u32 = 1;
 const H: u32 = 1;
 const W: u32 = 1;
@@ -46,6 +46,25 @@ fn main(
   y[i] = x[((p / (OW * OH) * H + sy) * W + sx) * C4 + i % C4];
 }
 
+// Sum over the taps of one row of patches: those that see row `vertical` = oy K + kh of the patches' picture.
+fn sum_across(n: u32, vertical: u32, column: u32, c: u32) -> vec4f {
+  var sum = vec4f(0);
+  for (var image = 0u; image < 3 * UP; image++) {
+    let at = shown(i32(column * UP + image / 3), image % 3, i32(W * UP), i32(P), 0);
+    for (var kw = 0u; at >= 0 && kw < K; kw++) {
+      let ox = (u32(at) - kw) / S; // wraps to a large number where kw > at
+      if (u32(at) < kw || ox * S + kw != u32(at) || ox >= OW) {
+        continue;
+      }
+      let p = (n * OH + vertical / K) * OW + ox;
+      let row_at = (p * K + vertical % K) * K + kw;
+      let picture_at = (n * OH * K + vertical) * OW * K + ox * K + kw;
+      sum += x[select(row_at, picture_at, PICTURE) * C4 + c];
+    }
+  }
+  return sum;
+}
+
 @compute @workgroup_size(WG)
 fn backward(
   @builtin(workgroup_id) group: vec3u,
@@ -60,17 +79,14 @@ fn backward(
   let row = i / (C4 * W) % H;
   let n = i / (C4 * W * H);
   var sum = vec4f(0);
-  for (var vertical = 0u; vertical < OH * K; vertical++) {
-    if (source(vertical / K * S + vertical % K, H) != row) {
-      continue;
-    }
-    for (var across = 0u; across < OW * K; across++) {
-      if (source(across / K * S + across % K, W) == column) {
-        let p = (n * OH + vertical / K) * OW + across / K;
-        let row_at = (p * K + vertical % K) * K + across % K;
-        let picture_at = (n * OH * K + vertical) * OW * K + across;
-        sum += x[select(row_at, picture_at, PICTURE) * C4 + i % C4];
+  for (var image = 0u; image < 3 * UP; image++) {
+    let at = shown(i32(row * UP + image / 3), image % 3, i32(H * UP), i32(P), 0);
+    for (var kh = 0u; at >= 0 && kh < K; kh++) {
+      let oy = (u32(at) - kh) / S;
+      if (u32(at) < kh || oy * S + kh != u32(at) || oy >= OH) {
+        continue;
       }
+      sum += sum_across(n, oy * K + kh, column, i % C4);
     }
   }
   if (SCALED) {

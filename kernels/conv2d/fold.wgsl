@@ -2,6 +2,7 @@
 // dp [images, paddedH, paddedW, stride] with stride >= channels, dx [images,height,width,channels].
 // One invocation owns all channels of one pixel; sums run in a fixed order.
 // quads: the same where channels and stride are multiples of 4. Grid: ceil(width / WG), height, images.
+// needs: shown
 struct Folding {
   height: u32,
   width: u32,
@@ -19,21 +20,6 @@ const WG: u32 = 8;
 @group(0) @binding(2) var<storage, read_write> dx: array<f32>;
 @group(0) @binding(1) var<storage, read> dp_quads: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> dx_quads: array<vec4f>;
-
-// The i-th padded position that shows pixel u of a side of `size`, or -1: itself, then its images.
-fn shown(u: i32, i: u32, size: i32, before: i32, mode: u32) -> i32 {
-  if (i == 0) {
-    return u + before;
-  }
-  if (mode == 1) {
-    let start = select(-1, 0, i == 1 && u == 0);
-    return select(start, size + 1, i == 2 && u == size - 1);
-  }
-  if (i == 1) {
-    return select(-1, before - u, u >= 1 && u <= before);
-  }
-  return select(-1, before + 2 * (size - 1) - u, u <= size - 2 && u >= size - 1 - before);
-}
 
 // Padded positions to look at: each of the up² upsampled pixels of a pixel, itself and its images, which
 // only pixels near an edge have.

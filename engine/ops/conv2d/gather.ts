@@ -121,6 +121,9 @@ export function gatherForward(
   return fold('conv2d.crop', y, shape, { up: 1, before: 0, mode: REFLECT });
 }
 
+/** Output channels from which on a product takes longer than gathering its results. */
+const LEAST_CHANNELS = 32;
+
 /** Positions up to which `byPatches` is asked: the patches of more would not stay in the cache. */
 const MOST_PATCHES = 128;
 
@@ -130,7 +133,8 @@ const MOST_PATCHES = 128;
  */
 function byPatches(s: ConvSizes, { geometry: g, foldsX }: Product): boolean {
   const outputs = s.N * s.OH * s.OW;
-  if (foldsX > 1 || s.K === 1 || s.CI % 4 !== 0 || outputs > MOST_PATCHES) return false;
+  if (foldsX > 1 || s.K === 1 || s.CI % 4 !== 0) return false;
+  if (s.CO < LEAST_CHANNELS || outputs > MOST_PATCHES) return false;
   const tiles = (positions: number) => Math.ceil(positions / (ROWS * SUBGROUP));
   const direct = tiles(g.images * g.gridH * g.gridW) * (g.classes * g.tapsY) ** 2;
   return 1.3 * tiles(outputs) * s.K * s.K < direct;
