@@ -3,8 +3,8 @@
 // source undoes reflection padding by P and nearest upsampling by UP. x [N,H,W,4 C4], y [N OH OW,K,K,4 C4].
 // One invocation owns four channels of one tap of one position.
 // backward: dx[n,y,x,c] = sum of dy[p, kh, kw, c] over the taps whose source is (y, x), divided by sigma
-// where SCALED: for the pixel, then its reflections, in the order of the taps. PICTURE: dy [N,OH,K,OW,K,4 C4] instead of [N,OH,OW,K,K,4 C4].
-// One invocation owns four channels of one pixel.
+// where SCALED: for the pixel, then its reflections, in the order of the taps. PICTURE: dy is
+// [N,OH,K,OW,K,4 C4] instead of [N,OH,OW,K,K,4 C4]. One invocation owns four channels of one pixel.
 // needs: flat padding shown
 const N: u32 = 1;
 const H: u32 = 1;

@@ -1,5 +1,5 @@
-// The i-th padded position that shows pixel u of a side of `size`, or -1: itself, then its images in a padding
-// of `before` pixels. mode 0: reflection, at most two images; 1: the edge again, before = 1.
+// The i-th padded position that shows pixel u of a side of `size`, or -1: itself, then its images in a
+// padding of `before` pixels. mode 0: reflection, at most two images; 1: the edge again, before = 1.
 fn shown(u: i32, i: u32, size: i32, before: i32, mode: u32) -> i32 {
   if (i == 0) {
     return u + before;

@@ -133,7 +133,8 @@ const MOST_PATCHES = 128;
  */
 function byPatches(s: ConvSizes, { geometry: g, foldsX }: Product): boolean {
   const outputs = s.N * s.OH * s.OW;
-  if (foldsX > 1 || s.K === 1 || s.CI % 4 !== 0) return false;
+  // A doubled picture's packed layers are sums of taps.
+  if (foldsX > 1 || s.K === 1 || s.CI % 4 !== 0 || isDoubling(s)) return false;
   if (s.CO < LEAST_CHANNELS || outputs > MOST_PATCHES) return false;
   const tiles = (positions: number) => Math.ceil(positions / (ROWS * SUBGROUP));
   const direct = tiles(g.images * g.gridH * g.gridW) * (g.classes * g.tapsY) ** 2;
