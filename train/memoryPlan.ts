@@ -4,14 +4,8 @@ import { paperDevice } from '../engine/paper.ts';
 import { trace } from '../engine/program.ts';
 import { allocate } from '../engine/tensor.ts';
 import type { ParameterGroup } from '../model/parameters.ts';
-import {
-  checkConfig,
-  createUgatit,
-  trainingStep,
-  translate,
-  type Ugatit,
-  type UgatitConfig,
-} from '../model/ugatit.ts';
+import { trainingStep } from '../model/trainingStep.ts';
+import { checkConfig, createUgatit, translate, type Ugatit, type UgatitConfig } from '../model/ugatit.ts';
 import { TrainingError } from './errors.ts';
 
 /** GPU memory of a training run in bytes, computed without running it. */
