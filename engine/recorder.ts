@@ -20,13 +20,28 @@ export interface Launch {
 /** How a differentiable op passes gradients on. `need[i]` is false where nobody asked for input i's. */
 export type Backward = (dy: (Tensor | null)[], need: boolean[]) => (Tensor | null)[];
 
+/** Instead of a rule: records the ops behind the outputs anew, so that their own rules apply. */
+export interface Recomputation {
+  /** @returns the same outputs as new tensors */
+  readonly recompute: () => readonly Tensor[];
+}
+
 /** An op as the autograd sees it: what came in, what went out, and the rule back. */
 export interface GraphNode {
   readonly op: string;
   readonly order: number;
   readonly inputs: readonly (Tensor | null)[];
   readonly outputs: readonly Tensor[];
-  readonly backward: Backward;
+  readonly backward: Backward | Recomputation;
+}
+
+/** A result that stays valid until a tensor it came from is written: packed weights. */
+interface Remembered {
+  readonly value: unknown;
+  /** Of the sources, when it was made. */
+  readonly versions: readonly number[];
+  /** Launches there were at its latest use. */
+  used: number;
 }
 
 /** What `record` fills: the launches in order, and the graph for differentiation. */
@@ -35,8 +50,7 @@ export interface Recorder {
   readonly launches: Launch[];
   /** By id of the output tensor. */
   readonly producers: Map<number, GraphNode>;
-  /** Results that stay valid until a tensor they came from is written: packed weights. */
-  readonly memo: Map<string, { value: unknown; sources: Tensor[]; versions: number[] }>;
+  readonly memo: Map<string, Remembered>;
   /** Times memory was written by a launch of this program: by buffer where it lives on, else by tensor. */
   readonly versions: Map<GPUBuffer | number, number>;
   nodes: number;
@@ -144,6 +158,12 @@ function memoryOf(tensor: Tensor): GPUBuffer | number {
   return root.storage?.buffer ?? root.id;
 }
 
+/** How often launches of this program have written each tensor's memory so far. */
+export function versionsOf(tensors: readonly Tensor[]): number[] {
+  const { versions } = recorder();
+  return tensors.map((tensor) => versions.get(memoryOf(tensor)) ?? 0);
+}
+
 /**
  * Lets an intermediate result live in memory that stays, instead of a buffer of the plan: no copy.
  * @throws AdawnError when the result has memory already or has another size.
@@ -203,7 +223,7 @@ export function differentiable(
   op: string,
   inputs: readonly (Tensor | null)[],
   outputs: readonly Tensor[],
-  backward: Backward,
+  backward: Backward | Recomputation,
 ): void {
   const rec = recorder();
   const node: GraphNode = { op, order: rec.nodes++, inputs, outputs, backward };
@@ -217,18 +237,30 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
   return y;
 }
 
+/** Launches after which a large result is not worth its memory any more, and bytes of large sources. */
+const IDLE_LAUNCHES = 256;
+const LARGE_BYTES = 2 ** 20;
+
 /**
- * Computes `make()` once as long as no launch writes one of `sources` in between
- * (a weight packed for the forward pass serves every use of it in the step).
+ * Computes `make()` once as long as no launch writes one of `sources` in between (a weight packed for the
+ * forward pass serves the way back). Where sources are large and the last use is long ago, it is made again:
+ * packing a weight costs a hundredth of a convolution with it, and keeping all of them from the first use to
+ * the last takes as much memory as the activations.
  */
 export function memoised<T>(key: string, sources: Tensor[], make: () => T): T {
-  const { memo, versions } = recorder();
+  const { memo, launches } = recorder();
   const full = `${key}:${sources.map((s) => s.id).join(',')}`;
-  const now = sources.map((s) => versions.get(memoryOf(s)) ?? 0);
+  const now = versionsOf(sources);
   const known = memo.get(full);
-  if (known?.versions.every((v, i) => v === now[i])) return known.value as T;
+  const large = sources.reduce((sum, source) => sum + bytesOf(source), 0) >= LARGE_BYTES;
+  if (known?.versions.every((v, i) => v === now[i])) {
+    if (!large || launches.length - known.used <= IDLE_LAUNCHES) {
+      known.used = launches.length;
+      return known.value as T;
+    }
+  }
   const value = make();
-  memo.set(full, { value, sources, versions: now });
+  memo.set(full, { value, versions: now, used: launches.length });
   return value;
 }
 

@@ -20,6 +20,12 @@ export interface UgatitConfig {
   readonly cycleWeight: number;
   readonly identityWeight: number;
   readonly camWeight: number;
+  /**
+   * Compute the generators' residual blocks once more on the way back instead of keeping what is in them.
+   * Changes memory and time, but no number, so a continued run may change it. Absent (as in files of older
+   * versions): no.
+   */
+  readonly checkpointActivations?: boolean;
 }
 
 export const DEFAULTS: UgatitConfig = {

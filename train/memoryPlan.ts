@@ -93,7 +93,10 @@ function waysDown(config: UgatitConfig): Change[][] {
   const channels = [64, 48, 32, 16].filter((ch) => ch < config.ch);
   const light = { light: true, batch: 1 };
   const both = config.light ? '--batch 1' : '--light';
+  const twice = { checkpointActivations: true };
   return [
+    // The only one that changes no number.
+    config.checkpointActivations ? [] : [{ options: '--checkpoint-activations', change: twice }],
     config.batch > 1 ? [{ options: '--batch 1', change: { batch: 1 } }] : [],
     config.light ? [] : [{ options: '--light', change: { light: true } }],
     sizes.map((size) => ({ options: `--size ${size}`, change: { size } })),
