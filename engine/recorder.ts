@@ -237,24 +237,25 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
   return y;
 }
 
-/** Launches after which a large result is not worth its memory any more, and bytes of large sources. */
+/** Launches after which a large result is not worth its memory on a GPU, and bytes of large sources. */
 const IDLE_LAUNCHES = 256;
 const LARGE_BYTES = 2 ** 20;
 
 /**
  * Computes `make()` once as long as no launch writes one of `sources` in between (a weight packed for the
- * forward pass serves the way back). Where sources are large and the last use is long ago, it is made again:
- * packing a weight costs a hundredth of a convolution with it, and keeping all of them from the first use to
- * the last takes as much memory as the activations.
+ * forward pass serves the way back). On a GPU it is made again where its sources are large and its last use
+ * is long ago: moving a weight once more costs it little, and keeping all of them from the first use to the
+ * last takes a quarter of a step's memory. On a processor it costs some ms a weight, and memory is plentiful.
  */
 export function memoised<T>(key: string, sources: Tensor[], make: () => T): T {
-  const { memo, launches } = recorder();
+  const { memo, launches, device } = recorder();
   const full = `${key}:${sources.map((s) => s.id).join(',')}`;
   const now = versionsOf(sources);
   const known = memo.get(full);
-  const large = sources.reduce((sum, source) => sum + bytesOf(source), 0) >= LARGE_BYTES;
+  const bytes = sources.reduce((sum, source) => sum + bytesOf(source), 0);
+  const stays = device.isCpu || bytes < LARGE_BYTES;
   if (known?.versions.every((v, i) => v === now[i])) {
-    if (!large || launches.length - known.used <= IDLE_LAUNCHES) {
+    if (stays || launches.length - known.used <= IDLE_LAUNCHES) {
       known.used = launches.length;
       return known.value as T;
     }

@@ -122,9 +122,9 @@ export function collect(
     targets.push(...ensemble.parameters.tensors.get(name)!);
     places.push(...gradients.tensors.get(name)!);
   }
-  const found = vjp(outputs, cotangents, [...others, ...targets]);
-  places.forEach((at, i) => {
-    const piece = found[others.length + i];
+  const found = vjp(outputs, cotangents, [...others, ...targets], (target, piece) => {
+    const at = places[target - others.length];
+    if (!at) return;
     if (begun.has(at)) addInto(at, piece);
     else place(piece, at);
     begun.add(at);

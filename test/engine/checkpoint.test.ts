@@ -7,6 +7,7 @@ import { conv2d } from '../../engine/ops/conv2d.ts';
 import { mseToConstant } from '../../engine/ops/loss.ts';
 import { adailn } from '../../engine/ops/norm.ts';
 import { spectralNorm } from '../../engine/ops/spectralNorm.ts';
+import { paperDevice } from '../../engine/paper.ts';
 import { type Recording, trace } from '../../engine/program.ts';
 import { release, type Tensor } from '../../engine/tensor.ts';
 import { evaluate, read, tensorFrom } from '../../engine/transfer.ts';
@@ -179,25 +180,25 @@ describe('the training step with recomputed residual blocks', () => {
 
 describe('a packed weight', () => {
   /** Packings of a weight that two convolutions use with `between` launches between them. */
-  function packings(channels: number, between: number): number {
-    gpu.device.variants = { conv2d: 'winograd' };
+  function packings(channels: number, between: number, isCpu = false): number {
+    const device = { ...paperDevice(gpu.device), isCpu, variants: { conv2d: 'winograd' } };
     const [x, w] = [put([1, 8, 8, channels], 1), put([channels, 3, 3, channels], 2)];
-    const { launches }: Recording<Record<string, Tensor>> = trace(gpu.device, () => {
+    const { launches }: Recording<Record<string, Tensor>> = trace(device, () => {
       let y = conv2d(x, w, null, { pad: 1 });
       for (let i = 0; i < between; i++) y = add(y, x);
       return { y: conv2d(y, w, null, { pad: 1 }) };
     });
     for (const tensor of [x, w]) release(gpu.device, tensor);
-    gpu.device.variants = {};
     return launches.filter(({ label }) => label === 'conv2d.winograd.weight').length;
   }
 
-  test('is kept while it is used, and where it is small', () => {
+  test('is kept while it is used, where it is small, and on a processor', () => {
     expect(packings(176, 100)).toBe(1);
     expect(packings(16, 400)).toBe(1);
+    expect(packings(176, 400, true)).toBe(1);
   });
 
-  test('is made again where it is large and was not used for long', () => {
+  test('is made again on a GPU where it is large and was not used for long', () => {
     expect(packings(176, 400)).toBe(2);
   });
 });
