@@ -6,6 +6,7 @@ import type { Tensor } from '../engine/tensor.ts';
 
 /** Operations of a naive launch, by the definition of its op; 0 for what does not count. */
 function ofLaunch({ kernel }: Launch): number {
+  if (!kernel) return 0;
   const s = kernel.constants as Record<string, number>;
   if (kernel.name === 'conv2d/naive') return 2 * s.N * s.OH * s.OW * s.CO * s.K * s.K * s.CI;
   if (kernel.name === 'linear/naive') return 2 * s.N * s.K * s.O;

@@ -1,4 +1,5 @@
 import { AdawnError } from './errors.ts';
+import { forgettingActivations } from './memo.ts';
 import { differentiable, type GraphNode, recorder, versionsOf } from './recorder.ts';
 import { show } from './shape.ts';
 import { rootOf, type Tensor } from './tensor.ts';
@@ -42,7 +43,8 @@ function expectPure(first: number): void {
 export function checkpoint(inputs: readonly Tensor[], build: () => Tensor): Tensor {
   const { nodes: firstNode, launches } = recorder();
   const firstLaunch = launches.length;
-  const y = build();
+  // A padded copy kept from now to the way back would be an activation kept.
+  const y = forgettingActivations(build);
   const inside = nodesFrom(firstNode);
   if (![...inside].some(({ outputs }) => outputs.includes(y))) {
     throw new AdawnError(`checkpoint: ${nameOf(y)} is not computed by it`);

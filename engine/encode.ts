@@ -3,10 +3,9 @@ import type { Launch } from './recorder.ts';
 /** A launch with everything a replay needs; running it allocates nothing. */
 export interface Step {
   readonly launch: Launch;
-  readonly pipeline: GPUComputePipeline;
-  readonly bindGroup: GPUBindGroup;
-  /** Instead of the dispatch, where the launch is a copy. */
-  readonly copy: TextureCopy | null;
+  /** Null where the launch is copies. */
+  readonly dispatch: { readonly pipeline: GPUComputePipeline; readonly bindGroup: GPUBindGroup } | null;
+  readonly copies: readonly TextureCopy[];
 }
 
 /** A copy by the queue, of a buffer into a texture. */
@@ -37,21 +36,23 @@ export function encode(
   steps: readonly Step[],
   stamps?: GPUComputePassTimestampWrites,
 ): void {
-  if (stamps && steps.some(({ copy }) => copy)) {
+  if (stamps && steps.some(({ copies }) => copies.length > 0)) {
     encodeNoted(encoder, steps, stamps);
     return;
   }
   let pass: GPUComputePassEncoder | null = null;
-  for (const { launch: item, pipeline, bindGroup, copy } of steps) {
-    if (copy) {
+  for (const { launch: item, dispatch, copies } of steps) {
+    if (!dispatch) {
       pass?.end();
       pass = null;
-      encoder.copyBufferToTexture(copy.source, copy.destination, copy.size);
+      for (const { source, destination, size } of copies) {
+        encoder.copyBufferToTexture(source, destination, size);
+      }
       continue;
     }
     pass ??= encoder.beginComputePass(stamps ? { timestampWrites: stamps } : {});
-    pass.setPipeline(pipeline);
-    pass.setBindGroup(0, bindGroup);
+    pass.setPipeline(dispatch.pipeline);
+    pass.setBindGroup(0, dispatch.bindGroup);
     pass.dispatchWorkgroups(item.grid[0], item.grid[1], item.grid[2]);
   }
   pass?.end();

@@ -1,3 +1,4 @@
+import { type Claim, packArenas } from './arenas.ts';
 import type { Launch } from './recorder.ts';
 import { bytesOf, type Extent, rootOf, type Tensor } from './tensor.ts';
 
@@ -9,15 +10,21 @@ interface Interval {
   last: number;
 }
 
-/** A buffer (of `width` vec4f) or a texture of the plan. */
-export interface Slot {
-  readonly kind: 'buffer' | 'texture';
-  readonly extent: Extent;
+/** What an intermediate lives in: a part of a buffer, or a texture. */
+export interface Room {
+  readonly slot: number;
+  /** Bytes from the start of the buffer; 0 in a texture. */
+  readonly offset: number;
 }
 
-/** Which slot each intermediate gets; what those slots are; and how good the plan is. */
+/** A buffer or a texture of the plan. */
+export type Slot =
+  | { readonly kind: 'buffer'; readonly bytes: number }
+  | { readonly kind: 'texture'; readonly extent: Extent };
+
+/** Where each intermediate lives, by id; what in; and how good the plan is. */
 export interface MemoryPlan {
-  readonly slotOf: Map<number, number>;
+  readonly rooms: ReadonlyMap<number, Room>;
   readonly slots: readonly Slot[];
   /** Sum of the slots. */
   readonly bytes: number;
@@ -88,18 +95,17 @@ function largestLive(intervals: readonly Interval[], steps: number): number {
   return most;
 }
 
+/** A texture and those that live in it one after the other. */
 interface Filling {
-  readonly kind: Slot['kind'];
   extent: Extent;
   readonly held: Interval[];
 }
 
-/** The slot of this kind that is free over the interval and grows least by it; among equals the smallest. */
-function bestSlot(slots: readonly Filling[], interval: Interval, kind: Slot['kind']): number {
+/** The texture that is free over the interval and grows least by it; among equals the smallest. */
+function bestSlot(slots: readonly Filling[], interval: Interval): number {
   let best = -1;
-  let least = extentBytes(interval.extent); // a slot of its own
+  let least = extentBytes(interval.extent); // a texture of its own
   slots.forEach((slot, i) => {
-    if (slot.kind !== kind) return;
     if (slot.held.some((h) => h.last >= interval.first && h.first <= interval.last)) return;
     const bytes = extentBytes(slot.extent);
     const growth = extentBytes(join(slot.extent, interval.extent)) - bytes;
@@ -124,44 +130,78 @@ const ORDERS: readonly Order[] = [
   (a, b) => a.first - b.first || bytesHeld(b) - bytesHeld(a),
 ];
 
-/** Puts each interval, in the given order, into the slot free over its lifetime that fits best. */
+/** Puts each interval, in the given order, into the texture free over its lifetime that fits best. */
 function fill(intervals: readonly Interval[], order: Order): Filling[] {
   const slots: Filling[] = [];
   for (const interval of [...intervals].sort(order)) {
-    const kind = interval.tensor.texture ? 'texture' : 'buffer';
-    let best = bestSlot(slots, interval, kind);
-    if (best < 0) best = slots.push({ kind, extent: interval.extent, held: [] }) - 1;
+    let best = bestSlot(slots, interval);
+    if (best < 0) best = slots.push({ extent: interval.extent, held: [] }) - 1;
     slots[best].extent = join(slots[best].extent, interval.extent);
     slots[best].held.push(interval);
   }
   return slots;
 }
 
-const totalBytes = (slots: readonly Slot[]) =>
-  slots.reduce((sum, { extent }) => sum + extentBytes(extent), 0);
-
-/** The fullest filling of those tried. */
-function bestFilling(intervals: readonly Interval[]): Filling[] {
+/** The fullest filling of those tried. A texture may grow to hold others where that costs least. */
+function fillTextures(intervals: readonly Interval[]): Filling[] {
+  const bytes = (slots: readonly Filling[]) => slots.reduce((sum, s) => sum + extentBytes(s.extent), 0);
   const all = ORDERS.map((order) => fill(intervals, order));
-  return all.reduce((best, slots) => (totalBytes(slots) < totalBytes(best) ? slots : best));
+  return all.reduce((best, slots) => (bytes(slots) < bytes(best) ? slots : best));
 }
 
+/** Intermediates that one launch reads and another that it writes, which must not share a buffer. */
+function conflictsOf(launches: readonly Launch[]): Map<number, Set<number>> {
+  const conflicts = new Map<number, Set<number>>();
+  const note = (a: number, b: number) => {
+    const known = conflicts.get(a);
+    if (known) known.add(b);
+    else conflicts.set(a, new Set([b]));
+  };
+  for (const { bindings, writes } of launches) {
+    const ids = bindings.map((t) => rootOf(t).id);
+    ids.forEach((written, i) => {
+      if (!writes[i]) return;
+      ids.forEach((read, j) => {
+        if (writes[j]) return;
+        note(written, read);
+        note(read, written);
+      });
+    });
+  }
+  return conflicts;
+}
+
+/** Bytes of one buffer of the plan, unless a tensor alone is larger: drivers find such a piece easily. */
+const LARGEST_ARENA = 2 ** 30;
+
 /**
- * Assigns intermediates to whole buffers (WebGPU refuses one buffer bound for reading and writing in one
- * dispatch, so ranges of one arena would not do), and those that live in textures to textures. Greedy, by
- * size (Pisarchyk and Lee 2020, arXiv 2001.03288) and by some other orders, of which the smallest result is
- * taken. A texture may grow to hold tensors of other proportions where that costs least.
+ * Assigns intermediates to parts of a few buffers, and those that live in textures to textures.
+ * @param maxBuffer bytes of the largest buffer the adapter allows
  */
-export function planMemory(launches: readonly Launch[], keep: readonly Tensor[]): MemoryPlan {
+export function planMemory(
+  launches: readonly Launch[],
+  keep: readonly Tensor[],
+  maxBuffer: number,
+): MemoryPlan {
   const intervals = intervalsOf(launches, keep);
-  const ofKind = (isTexture: boolean) =>
-    intervals.filter(({ tensor }) => (tensor.texture !== null) === isTexture);
-  const kinds = [ofKind(true), ofKind(false)];
-  const slots = kinds.flatMap(bestFilling);
-  const slotOf = new Map<number, number>();
-  slots.forEach(({ held }, i) => {
-    for (const { tensor } of held) slotOf.set(tensor.id, i);
+  const textures = intervals.filter(({ tensor }) => tensor.texture);
+  const buffers = intervals.filter(({ tensor }) => !tensor.texture);
+  const claims = buffers.map(
+    ({ tensor, extent, first, last }): Claim => ({ id: tensor.id, bytes: extentBytes(extent), first, last }),
+  );
+  const limit = Math.min(maxBuffer, LARGEST_ARENA);
+  const { places, arenas } = packArenas(claims, conflictsOf(launches), limit);
+  const filled = fillTextures(textures);
+  const rooms = new Map<number, Room>();
+  for (const [id, { arena, offset }] of places) rooms.set(id, { slot: arena, offset });
+  filled.forEach(({ held }, i) => {
+    for (const { tensor } of held) rooms.set(tensor.id, { slot: arenas.length + i, offset: 0 });
   });
-  const lowerBound = kinds.reduce((sum, kind) => sum + largestLive(kind, launches.length), 0);
-  return { slotOf, slots, bytes: totalBytes(slots), lowerBound };
+  const slots: Slot[] = [
+    ...arenas.map((bytes): Slot => ({ kind: 'buffer', bytes })),
+    ...filled.map(({ extent }): Slot => ({ kind: 'texture', extent })),
+  ];
+  const bytes = slots.reduce((sum, s) => sum + (s.kind === 'buffer' ? s.bytes : extentBytes(s.extent)), 0);
+  const lowerBound = [textures, buffers].reduce((sum, kind) => sum + largestLive(kind, launches.length), 0);
+  return { rooms, slots, bytes, lowerBound };
 }

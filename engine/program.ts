@@ -2,7 +2,7 @@ import { checkDevice, type Device, type Pipeline, pipelineFor, scoped, withinMem
 import { encode, type Step, type TextureCopy } from './encode.ts';
 import { AdawnError, DeviceError } from './errors.ts';
 import { kernelKey } from './kernel.ts';
-import { type MemoryPlan, planMemory, pruneLaunches } from './plan.ts';
+import { type MemoryPlan, planMemory, pruneLaunches, type Room } from './plan.ts';
 import { type Launch, withRecorder } from './recorder.ts';
 import { show } from './shape.ts';
 import { encodeSizes } from './shared.ts';
@@ -28,10 +28,14 @@ const LAUNCHES_PER_SUBMIT = 400;
 
 type Memory = readonly (GPUBuffer | GPUTexture)[];
 
-function slotOf(tensor: Tensor, plan: MemoryPlan, memory: Memory): GPUBuffer | GPUTexture {
-  const slot = plan.slotOf.get(tensor.id);
-  if (slot === undefined) throw new AdawnError(`no launch computes ${tensor.label || show(tensor.shape)}`);
-  return memory[slot];
+function roomOf(tensor: Tensor, plan: MemoryPlan): Room {
+  const room = plan.rooms.get(tensor.id);
+  if (!room) throw new AdawnError(`no launch computes ${tensor.label || show(tensor.shape)}`);
+  return room;
+}
+
+function textureOf(tensor: Tensor, plan: MemoryPlan, memory: Memory): GPUTexture {
+  return memory[roomOf(tensor, plan).slot] as GPUTexture;
 }
 
 function storageOf(tensor: Tensor, plan: MemoryPlan, memory: Memory): Storage {
@@ -39,7 +43,8 @@ function storageOf(tensor: Tensor, plan: MemoryPlan, memory: Memory): Storage {
   if (root.storage) return root.storage;
   if (root.texture)
     throw new AdawnError(`${root.label || show(root.shape)} is a texture, which cannot be kept`);
-  return { buffer: slotOf(root, plan, memory) as GPUBuffer, offset: 0, bytes: bytesOf(root) };
+  const { slot, offset } = roomOf(root, plan);
+  return { buffer: memory[slot] as GPUBuffer, offset, bytes: bytesOf(root) };
 }
 
 /** Where a launch's uniform block lies; null where its numbers are in the kernel's text. */
@@ -55,6 +60,7 @@ function writeSizes(
   const blocks: Uint8Array<ArrayBuffer>[] = [];
   const known = new Map<string, number>();
   const places = launches.map(({ kernel }) => {
+    if (!kernel) return null;
     const { fields } = pipelines.get(kernelKey(kernel))!;
     if (fields.length === 0) return null;
     const block = encodeSizes(fields, kernel.constants);
@@ -88,7 +94,7 @@ function bind(
     entries: item.bindings
       .map((tensor, binding): GPUBindGroupEntry => {
         if (tensor.texture) {
-          const texture = slotOf(tensor, plan, memory) as GPUTexture;
+          const texture = textureOf(tensor, plan, memory);
           return { binding, resource: texture.createView({ dimension: '2d-array' }) };
         }
         const { buffer, offset, bytes } = storageOf(tensor, plan, memory);
@@ -98,26 +104,25 @@ function bind(
   });
 }
 
-function copyOf({ copy, bindings }: Launch, plan: MemoryPlan, memory: Memory): TextureCopy | null {
-  if (!copy) return null;
-  const [from, to] = bindings;
-  const { width, height, layers } = to.texture!;
-  const { buffer, offset } = storageOf(from, plan, memory);
-  return {
-    source: { buffer, offset, bytesPerRow: width * 16, rowsPerImage: height },
-    destination: { texture: slotOf(to, plan, memory) as GPUTexture },
-    size: [width, height, layers],
-  };
+function copiesOf({ copies, bindings }: Launch, plan: MemoryPlan, memory: Memory): TextureCopy[] {
+  return copies.map(({ first, rowStep, layerRows, at: [x, y, z], size }) => {
+    const { buffer, offset } = storageOf(bindings[0], plan, memory);
+    return {
+      source: { buffer, offset: offset + first * 16, bytesPerRow: rowStep * 16, rowsPerImage: layerRows },
+      destination: { texture: textureOf(bindings[1], plan, memory), origin: { x, y, z } },
+      size: [size.width, size.height, size.layers],
+    };
+  });
 }
 
 function allocateSlots(device: Device, plan: MemoryPlan): Memory {
   const memory: (GPUBuffer | GPUTexture)[] = [];
   try {
-    for (const { kind, extent } of plan.slots) {
+    for (const slot of plan.slots) {
       memory.push(
-        kind === 'texture'
-          ? device.pool.acquireTexture(extent, 'intermediate')
-          : device.pool.acquire(extent.width * 16, 'intermediate'),
+        slot.kind === 'texture'
+          ? device.pool.acquireTexture(slot.extent, 'intermediate')
+          : device.pool.acquire(slot.bytes, 'intermediates'),
       );
     }
   } catch (error) {
@@ -143,7 +148,8 @@ export function trace<Out extends Record<string, Tensor>>(device: Device, build:
   const { recorded, result } = withRecorder(device, build);
   const keep = Object.values(result);
   const launches = pruneLaunches(recorded.launches, keep);
-  return { launches, plan: planMemory(launches, keep), outputs: result };
+  const { maxBufferSize } = device.gpu.limits;
+  return { launches, plan: planMemory(launches, keep, maxBufferSize), outputs: result };
 }
 
 /**
@@ -185,9 +191,11 @@ async function bindAll(
   const { result, error } = await scoped(device, 'validation', () => {
     const { buffer: sizeBuffer, sizes } = writeSizes(device, launches, pipelines);
     const steps = launches.map((item, i) => {
+      const copies = copiesOf(item, plan, memory);
+      if (!item.kernel) return { launch: item, dispatch: null, copies };
       const { pipeline, layout } = pipelines.get(kernelKey(item.kernel))!;
       const bindGroup = bind(device, item, layout, plan, memory, sizes[i]);
-      return { launch: item, pipeline, bindGroup, copy: copyOf(item, plan, memory) };
+      return { launch: item, dispatch: { pipeline, bindGroup }, copies };
     });
     return { steps, sizeBuffer };
   });
@@ -209,7 +217,8 @@ async function compileAll(
   launches: readonly Launch[],
   onCompile?: (done: number, total: number) => void,
 ): Promise<Map<string, Pipeline>> {
-  const specs = new Map(launches.map((item) => [kernelKey(item.kernel), item.kernel]));
+  const kernels = launches.flatMap(({ kernel }) => (kernel ? [kernel] : []));
+  const specs = new Map(kernels.map((kernel) => [kernelKey(kernel), kernel]));
   let done = 0;
   const entries = [...specs].map(async ([key, spec]) => {
     const pipeline = await pipelineFor(device, spec);
@@ -242,7 +251,7 @@ export function printProgram(program: Program<Record<string, Tensor>>): string {
   return program.steps
     .map(({ launch: item }, i) => {
       const shapes = item.bindings.map((t, b) => `${item.writes[b] ? '→' : ''}${show(t.shape)}`);
-      const kernel = `${item.kernel.name}:${item.kernel.entry}`;
+      const kernel = item.kernel ? `${item.kernel.name}:${item.kernel.entry}` : 'copy';
       return `${String(i).padStart(4)} ${item.label.padEnd(28)} ${kernel.padEnd(28)} ${shapes.join(' ')}`;
     })
     .join('\n');

@@ -1,20 +1,34 @@
 import type { Device } from './device.ts';
 import { AdawnError, KernelError, ShapeError } from './errors.ts';
 import { type BindingKind, bindingsOf, type KernelSpec } from './kernel.ts';
+import type { Remembered } from './memo.ts';
 import { type Shape, show } from './shape.ts';
 import { bytesOf, type Extent, makeTensor, rootOf, type Tensor, viewOf } from './tensor.ts';
 
-/** One dispatch of the program: a specialised kernel, what it binds in order, and its grid. */
+/** A box of vec4f in a buffer that the queue copies into a texture. */
+export interface CopyRegion {
+  /** First vec4f in the buffer. */
+  readonly first: number;
+  /** From one row of the buffer to the next; WebGPU asks for a multiple of 16. */
+  readonly rowStep: number;
+  /** Rows from one layer to the next. */
+  readonly layerRows: number;
+  /** Where the box lies in the texture. */
+  readonly at: readonly [x: number, y: number, layer: number];
+  readonly size: Extent;
+}
+
+/** One step of the program: a specialised kernel, what it binds in order, and its grid; or copies. */
 export interface Launch {
-  readonly kernel: KernelSpec;
+  /** Null: the queue copies `copies` of the first binding into the second, a texture. */
+  readonly kernel: KernelSpec | null;
   /** The op it belongs to, for profiles and errors: `conv2d.backwardWeight`. */
   readonly label: string;
   readonly bindings: readonly Tensor[];
   /** Parallel to `bindings`: which of them it writes. */
   readonly writes: readonly boolean[];
   readonly grid: readonly [number, number, number];
-  /** It only copies its first binding into its second, a texture: the queue's own copy does that faster. */
-  readonly copy: boolean;
+  readonly copies: readonly CopyRegion[];
 }
 
 /** How a differentiable op passes gradients on. `need[i]` is false where nobody asked for input i's. */
@@ -33,15 +47,6 @@ export interface GraphNode {
   readonly inputs: readonly (Tensor | null)[];
   readonly outputs: readonly Tensor[];
   readonly backward: Backward | Recomputation;
-}
-
-/** A result that stays valid until a tensor it came from is written: packed weights. */
-interface Remembered {
-  readonly value: unknown;
-  /** Of the sources, when it was made. */
-  readonly versions: readonly number[];
-  /** Launches there were at its latest use. */
-  used: number;
 }
 
 /** What `record` fills: the launches in order, and the graph for differentiation. */
@@ -104,6 +109,22 @@ export function intermediateTexture(texture: Extent, label = ''): Tensor {
   return makeTensor([layers, height, 4 * width], { label, texture });
 }
 
+/** Vec4f in a row that the queue can copy: WebGPU asks for multiples of 256 bytes. */
+export const COPY_ROW = 16;
+
+/**
+ * Copies boxes of a buffer into a texture by the queue. lavapipe does that five to ten times as fast as a
+ * kernel that stores texels.
+ */
+export function copyRegions(x: Tensor, y: Tensor, label: string, copies: readonly CopyRegion[]): void {
+  checkBinding(recorder().device, label, x, 'read');
+  checkBinding(recorder().device, label, y, 'writeTexture');
+  if (copies.some(({ rowStep }) => rowStep % COPY_ROW !== 0)) {
+    throw new KernelError(`${label}: the queue copies rows of a multiple of ${COPY_ROW} vec4f`);
+  }
+  append({ kernel: null, label, bindings: [x, y], writes: [false, true], grid: [1, 1, 1], copies });
+}
+
 /**
  * A buffer's vec4f in a texture, the first `width` in its first row and so on. For intermediates that many
  * invocations read: lavapipe stores to buffers and copies them five to ten times as fast as it stores to
@@ -112,13 +133,16 @@ export function intermediateTexture(texture: Extent, label = ''): Tensor {
 export function copyToTexture(x: Tensor, texture: Extent, label: string): Tensor {
   const { width, height, layers } = texture;
   const y = intermediateTexture(texture, label);
+  if (width % COPY_ROW === 0) {
+    copyRegions(x, y, label, [{ first: 0, rowStep: width, layerRows: height, at: [0, 0, 0], size: texture }]);
+    return y;
+  }
   launch({
     kernel: 'lib/copyToTexture',
     constants: { WIDTH: width, HEIGHT: height },
     label,
     bind: [x, y],
     grid: [Math.ceil(width / 8), Math.ceil(height / 8), layers],
-    copy: width % 16 === 0, // WebGPU copies rows of a multiple of 256 bytes
   });
   return y;
 }
@@ -131,21 +155,20 @@ export interface LaunchParts {
   readonly bind: readonly Tensor[];
   /** Workgroups in x, y, z. */
   readonly grid: readonly [number, number, number];
-  readonly copy?: boolean;
 }
 
-function checkBinding(device: Device, parts: LaunchParts, tensor: Tensor, kind: BindingKind): void {
+function checkBinding(device: Device, launched: string, tensor: Tensor, kind: BindingKind): void {
   const { texture, label } = tensor;
   if ((texture !== null) !== kind.endsWith('Texture')) {
-    throw new KernelError(`${parts.label}: ${label} ${show(tensor.shape)} is bound as ${kind}`);
+    throw new KernelError(`${launched}: ${label} ${show(tensor.shape)} is bound as ${kind}`);
   }
   if (texture) {
     if (fitsTexture(device, texture)) return;
-    throw new ShapeError(`${parts.label}: ${label} ${show(tensor.shape)} exceeds this adapter's textures`);
+    throw new ShapeError(`${launched}: ${label} ${show(tensor.shape)} exceeds this adapter's textures`);
   }
   if (bytesOf(tensor) > device.maxBinding) {
     throw new ShapeError(
-      `${parts.label}: ${tensor.label || 'tensor'} ${show(tensor.shape)} needs ` +
+      `${launched}: ${tensor.label || 'tensor'} ${show(tensor.shape)} needs ` +
         `${Math.ceil(bytesOf(tensor) / 2 ** 20)} MiB in one binding, this adapter allows ` +
         `${Math.floor(device.maxBinding / 2 ** 20)} MiB: use a smaller --size, --ch or --batch`,
     );
@@ -176,38 +199,34 @@ export function place(result: Tensor, at: Tensor): void {
   root.storage = at.storage;
 }
 
-/** Appends one dispatch. Which bindings it writes is read off the kernel's text. */
-export function launch(parts: LaunchParts): void {
-  const { device, launches, versions } = recorder();
-  const { kernel: name, entry = 'main', constants = {} } = parts;
-  const kernel = { name, entry, constants };
-  const kinds = bindingsOf(kernel);
-  if (kinds.length !== parts.bind.length) {
-    throw new KernelError(
-      `${parts.label}: kernel ${parts.kernel} has ${kinds.length} bindings, got ${parts.bind.length}`,
-    );
-  }
-  const limit = device.gpu.limits.maxComputeWorkgroupsPerDimension;
-  if (parts.grid.some((n) => n < 1 || n > limit)) {
-    throw new KernelError(`${parts.label}: grid ${show(parts.grid)} is outside 1..${limit}`);
-  }
-  parts.bind.forEach((tensor, i) => {
-    checkBinding(device, parts, tensor, kinds[i]);
-  });
-  const writes = kinds.map((kind) => kind === 'write' || kind === 'writeTexture');
-  parts.bind.forEach((tensor, i) => {
-    if (!writes[i]) return;
+function append(item: Launch): void {
+  const { launches, versions } = recorder();
+  item.bindings.forEach((tensor, i) => {
+    if (!item.writes[i]) return;
     const memory = memoryOf(tensor);
     versions.set(memory, (versions.get(memory) ?? 0) + 1);
   });
-  launches.push({
-    kernel,
-    label: parts.label,
-    bindings: parts.bind,
-    writes,
-    grid: parts.grid,
-    copy: parts.copy ?? false,
+  launches.push(item);
+}
+
+/** Appends one dispatch. Which bindings it writes is read off the kernel's text. */
+export function launch(parts: LaunchParts): void {
+  const { device } = recorder();
+  const { kernel: name, entry = 'main', constants = {}, label, bind, grid } = parts;
+  const kernel = { name, entry, constants };
+  const kinds = bindingsOf(kernel);
+  if (kinds.length !== bind.length) {
+    throw new KernelError(`${label}: kernel ${name} has ${kinds.length} bindings, got ${bind.length}`);
+  }
+  const limit = device.gpu.limits.maxComputeWorkgroupsPerDimension;
+  if (grid.some((n) => n < 1 || n > limit)) {
+    throw new KernelError(`${label}: grid ${show(grid)} is outside 1..${limit}`);
+  }
+  bind.forEach((tensor, i) => {
+    checkBinding(device, label, tensor, kinds[i]);
   });
+  const writes = kinds.map((kind) => kind === 'write' || kind === 'writeTexture');
+  append({ kernel, label, bindings: bind, writes, grid, copies: [] });
 }
 
 /** Workgroups for `threads` invocations, folded into y where x would exceed WebGPU's 65535. */
@@ -235,34 +254,6 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
   const y = viewOf(x, shape);
   differentiable('reshape', [x], [y], ([dy]) => [reshape(dy!, x.shape)]);
   return y;
-}
-
-/** Launches after which a large result is not worth its memory on a GPU, and bytes of large sources. */
-const IDLE_LAUNCHES = 256;
-const LARGE_BYTES = 2 ** 20;
-
-/**
- * Computes `make()` once as long as no launch writes one of `sources` in between (a weight packed for the
- * forward pass serves the way back). On a GPU it is made again where its sources are large and its last use
- * is long ago: moving a weight once more costs it little, and keeping all of them from the first use to the
- * last takes a quarter of a step's memory. On a processor it costs some ms a weight, and memory is plentiful.
- */
-export function memoised<T>(key: string, sources: Tensor[], make: () => T): T {
-  const { memo, launches, device } = recorder();
-  const full = `${key}:${sources.map((s) => s.id).join(',')}`;
-  const now = versionsOf(sources);
-  const known = memo.get(full);
-  const bytes = sources.reduce((sum, source) => sum + bytesOf(source), 0);
-  const stays = device.isCpu || bytes < LARGE_BYTES;
-  if (known?.versions.every((v, i) => v === now[i])) {
-    if (stays || launches.length - known.used <= IDLE_LAUNCHES) {
-      known.used = launches.length;
-      return known.value as T;
-    }
-  }
-  const value = make();
-  memo.set(full, { value, versions: now, used: launches.length });
-  return value;
 }
 
 /** The kernel variant to use for an op: the forced one where there is one, else `preferred`. */

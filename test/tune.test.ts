@@ -78,7 +78,7 @@ describe('the tuner', () => {
         const w = makeTensor([16, 3, 3, 16]);
         return { y: conv2d(makeTensor([1, 8, 8, 16]), w, null, { pad: 1 }) };
       });
-      return launches.map(({ kernel }) => kernel.name).join(' ');
+      return launches.map(({ kernel }) => kernel?.name).join(' ');
     };
     const before = kernels();
     gpu.device.tuning.best.set(key, other);

@@ -53,7 +53,7 @@ function layers(size: number, ch: number): Layer[] {
 const PASSES = { forward: [], backwardInput: ['x'], backwardWeight: ['w'], training: ['x', 'w'] } as const;
 
 /** Paths of conv2d to time beside the chosen one. */
-const PATHS = ['winograd', 'gather', 'gatherTiled'] as const;
+const PATHS = ['winograd', 'columns', 'gather', 'gatherTiled'] as const;
 
 function caseOf(layer: Layer, pass: keyof typeof PASSES): BenchCase {
   const { kind, side, ci, co, k, options } = layer;

@@ -4,6 +4,7 @@ import { expectRank, type Shape, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { activationGradient } from './activation.ts';
 import { type ConvPath, chooseConv } from './conv2d/choose.ts';
+import { columns } from './conv2d/columns.ts';
 import { gatherBackwardInput, gatherForward } from './conv2d/gather.ts';
 import { gatherBackwardWeight } from './conv2d/gatherBackward.ts';
 import { naive } from './conv2d/naive.ts';
@@ -95,7 +96,7 @@ const gather: ConvKernels = {
   },
 };
 
-const PATHS: Record<ConvPath, ConvKernels> = { winograd, gather, gatherTiled, naive };
+const PATHS: Record<ConvPath, ConvKernels> = { winograd, columns, gather, gatherTiled, naive };
 
 /**
  * Convolution of a reflection-padded, optionally upsampled picture, with bias and activation fused:

@@ -40,7 +40,7 @@ export interface Block {
 }
 
 /** Samples one workgroup handles, of N: as few registers as the weight's rows allow. */
-const MOST_SAMPLES = 8;
+export const MOST_SAMPLES = 8;
 
 interface Tiling {
   WG: number;
@@ -155,7 +155,8 @@ export function backwardInput(dy: Tensor, blocks: readonly Block[], shape: Shape
 }
 
 /** Gradient of one block of a linear layer's weight. */
-export function backwardWeight(x: Tensor, dy: Tensor, { w, rows: O, first: FIRST }: Block): Tensor {
+export function backwardWeight(label: string, x: Tensor, dy: Tensor, block: Block): Tensor {
+  const { w, rows: O, first: FIRST } = block;
   const { isCpu } = recorder().device;
   const N = x.shape[0];
   const K4 = x.shape[1] / 4;
@@ -169,7 +170,7 @@ export function backwardWeight(x: Tensor, dy: Tensor, { w, rows: O, first: FIRST
     launch({
       kernel: 'linear/backwardWeight',
       constants: sizes,
-      label: 'linear.backwardWeight',
+      label,
       bind: [dy, x, dw],
       grid: [Math.ceil(K4 / (WG * J)), Math.ceil(O / PER), 1],
     });
@@ -226,7 +227,7 @@ interface Products {
 const fast: Products = {
   forward: (x, blocks, columns, b, relu) => rowProducts('linear.forward', x, blocks, columns, { b, relu }),
   input: backwardInput,
-  weight: backwardWeight,
+  weight: (x, dy, block) => backwardWeight('linear.backwardWeight', x, dy, block),
 };
 
 const simple: Products = {

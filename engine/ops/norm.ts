@@ -57,11 +57,13 @@ function sizesOf(x: Shape): Sizes {
   const ROWS = H * W;
   const groups = Math.ceil(C / 4);
   const fewLanes = variantOf('norm', recorder().device.isCpu ? 'fused' : 'wide') === 'fused';
-  // A processor wants long runs and no third launch; a GPU wants tens of thousands of invocations.
-  const most = fewLanes ? MOST_PARTS : 32768 / (groups * N);
-  const per = Math.max(fewLanes ? 32 : 8, Math.ceil(ROWS / Math.min(256, Math.max(1, most))));
-  const run = fewLanes ? Math.min(64, Math.max(4, Math.ceil((N * ROWS * groups) / 512))) : 4;
-  const wg = fewLanes ? 32 : 64;
+  // A processor wants few workgroups of one subgroup with long runs, and no third launch (512 invocations are
+  // 64 workgroups); a GPU wants tens of thousands of invocations.
+  const most = (fewLanes ? 512 : 32768) / (groups * N);
+  const parts = Math.min(fewLanes ? MOST_PARTS : 256, Math.max(1, most));
+  const per = Math.max(fewLanes ? 32 : 8, Math.ceil(ROWS / parts));
+  const run = fewLanes ? Math.min(512, Math.max(4, Math.ceil(ROWS / most))) : 4;
+  const wg = fewLanes ? 8 : 64;
   return { N, ROWS, C, groups, reduce: divide(ROWS, per, wg), apply: divide(ROWS, run, wg) };
 }
 

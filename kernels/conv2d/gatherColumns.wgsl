@@ -1,5 +1,5 @@
 // The last step of a convolution with few result channels, whose taps were made columns of a product:
-//   y[n,i,j,c] = f(bias[c] + sum_{fy,fx} z[n, s(i, fy), s(j, fx), (fy folds + fx) channels + c])
+//   y[n,i,j,c] = f(bias[c] + sum_{fy,fx} z[n, s(i, fy), s(j, fx), (fy folds + fx) channels + c] / sigma)
 // s(i, f) = i + f, or in a gradient (i - f) / stride where that is whole and inside. foldsY * foldsX taps.
 // z [images, inH, inW, stride of 4], y [images, outH, outW, channels].
 // One invocation owns all channels of one pixel. Grid: ceil(outW / WG), outH, images.
@@ -14,6 +14,7 @@ struct Columns {
   channels: u32,
   gradient: u32,
   stride: u32,
+  scaled: u32,    // 1: divide by sigma
   bias: u32,
   activation: u32,
   slope: f32,
@@ -24,7 +25,8 @@ const WG: u32 = 8;
 @group(0) @binding(0) var<storage, read> columns: Columns;
 @group(0) @binding(1) var<storage, read> z: array<f32>;
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read> sigma: array<f32>;
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
 // Row or column of z that tap f adds to i, or -1. In a gradient i - f is a multiple of the stride.
 fn source(i: u32, f: u32, size: u32) -> i32 {
@@ -44,6 +46,7 @@ fn main(@builtin(global_invocation_id) at: vec3u, @builtin(num_workgroups) group
   let step = max(g.stride, 1);
   let firstX = at.x % step;
   let firstY = at.y % step;
+  let scale = select(1, 1 / sigma[0], g.scaled == 1);
   for (var c = 0u; c < g.channels; c += 4) {
     let count = min(4, g.channels - c);
     var sum = vec4f(0);
@@ -61,6 +64,7 @@ fn main(@builtin(global_invocation_id) at: vec3u, @builtin(num_workgroups) group
         }
       }
     }
+    sum *= scale;
     let to = ((at.z * groups.y + at.y) * g.outW + at.x) * g.channels + c;
     if (g.bias == 1) {
       for (var j = 0u; j < count; j++) {

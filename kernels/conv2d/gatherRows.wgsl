@@ -1,10 +1,11 @@
 // Implicit matrix product whose left rows are gathered from a padded feature map:
-//   y[p, n] = f(bias[n] + sum_{t, k} x[source(p) + t, k] * w[layer(class, t), n, k])
+//   y[p, n] = f(bias[n] + sum_{t, k} x[source(p) + t, k] * w[layer(class, t), n, k] / sigma)
 // p runs over the positions of a class of output pixels, t over its taps, k over input and n over output
 // channels. One subgroup owns ROWS * SUBGROUP positions by 4 * QUADS channels of one class. A lane owns ROWS
 // positions and loads its own four k; w is spread over the lanes and handed round by shuffles with constant
 // lanes, so that one load of it serves SUBGROUP * ROWS positions.
-// x: texel quad of k * pitch + column, row, layer image. y: buffer [images, outH, outW, 4 outQuads].
+// x: texel column * inQuads + quad of k, row, layer image. y: buffer [images, outH, outW, 4 outQuads].
+// sigma: one number where the geometry says so (a weight under spectral norm is w / sigma), else not read.
 // w: layers of rows n with texels of k, or (TRANSPOSED) of rows k with texels of n.
 // Grid: ceil(positions / (ROWS * SUBGROUP)), ceil(outQuads / QUADS), classes².
 // ROWS: 4 or 8. QUADS: 4, 6 or 8. SUBGROUP: 8.
@@ -21,7 +22,8 @@ const SUBGROUP: u32 = 8;
 @group(0) @binding(1) var x: texture_storage_2d_array<rgba32float, read>;
 @group(0) @binding(2) var w: texture_storage_2d_array<rgba32float, read>;
 @group(0) @binding(3) var<storage, read> bias: array<vec4f>;
-@group(0) @binding(4) var<storage, read_write> y: array<vec4f>;
+@group(0) @binding(4) var<storage, read> sigma: array<f32>;
+@group(0) @binding(5) var<storage, read_write> y: array<vec4f>;
 
 alias Rows = array<vec4f, ROWS>;
 
@@ -63,8 +65,8 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) lan
     let p = min(first + r * SUBGROUP, positions - 1);
     let line = p / g.gridW;
     at[r] = vec3u(
-      (p - line * g.gridW) * g.inStride + cx * g.classStep,
-      line % g.gridH * g.inStride + cy * g.classStep,
+      ((p - line * g.gridW) * g.inStride + cx * g.classStep + g.offsetX) * g.inQuads,
+      line % g.gridH * g.inStride + cy * g.classStep + g.offsetY,
       line / g.gridH,
     );
   }
@@ -83,8 +85,10 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) lan
   var c5: Rows;
   var c6: Rows;
   var c7: Rows;
-  // One step is four k of one tap.
-  var near = vec2u(skipX, skipY);
+  // One step is four k of one tap; the quads of neighbouring taps follow each other.
+  let firstX = skipX * g.inQuads;
+  let endX = g.tapsX * g.inQuads;
+  var near = vec2u(firstX, skipY);
   var k = 0u;
   var layer = (startY + i32(skipY) * g.layerTap) * side + startX + i32(skipX) * g.layerTap;
   let nextRow = (side - i32(g.tapsX - skipX)) * g.layerTap;
@@ -117,12 +121,13 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) lan
     let wrapK = k == g.inQuads;
     k = select(k, 0, wrapK);
     layer += select(0, g.layerTap, wrapK);
-    near.x += select(g.pitch, 1 - (g.inQuads - 1) * g.pitch, wrapK);
-    let wrapX = wrapK && near.x == g.tapsX;
-    near = select(near, vec2u(skipX, near.y + 1), wrapX);
+    near.x++;
+    let wrapX = near.x == endX;
+    near = select(near, vec2u(firstX, near.y + 1), wrapX);
     layer += select(0, nextRow, wrapX);
   }
   // Loops that are not unrolled: each store in the code costs lavapipe's compiler some 300 instructions.
+  let scale = select(1, 1 / sigma[0], g.scaled == 1);
   let mine = min(ROWS, (positions - min(first, positions) + SUBGROUP - 1) / SUBGROUP);
   for (var j = 0u; j < min(QUADS, g.outQuads - n0); j++) {
     var v: Rows;
@@ -142,7 +147,7 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) lan
       let oy = line % g.gridH * g.outStride + cy;
       let ox = (p - line * g.gridW) * g.outStride + cx;
       if (oy < g.outH && ox < g.outW) {
-        var sum = v[r];
+        var sum = v[r] * scale;
         if (g.bias == 1) {
           sum += bias[n0 + j];
         }

@@ -89,8 +89,8 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) lan
       a[r + 2] = v[2];
       a[r + 3] = v[3];
     }
-    let oy = row * g.outStride + cy;
-    let ox = px * 4 * bStep + cx * g.outQuads + column;
+    let oy = row * g.outStride + cy + g.offsetY;
+    let ox = px * 4 * bStep + (cx + g.offsetX) * g.outQuads + column;
     let b = mat4x4f(
       textureLoad(dy, vec2u(ox, oy), image),
       textureLoad(dy, vec2u(ox + bStep, oy), image),

@@ -19,9 +19,11 @@ struct Geometry {
   layerClass: i32,
   layerTap: i32,
   side: u32,        // layers of the kernel in a row: layer = row * side + column
-  pitch: u32,       // gatherRows: texels from one quad of input channels to the next
+  offsetY: u32,     // row and column of the texture where the gathered picture (gatherWeights: dy) begins
+  offsetX: u32,
   splits: u32,      // weight gradient: parts of the sum over rows of the grid
   splitRows: u32,   // rows of the grid per part
+  scaled: u32,      // 1: divide by sigma
   bias: u32,        // 1: add bias
   activation: u32,  // 0 none, 1 LeakyReLU, 2 ReLU, 3 tanh
   slope: f32,

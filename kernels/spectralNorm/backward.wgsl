@@ -1,5 +1,6 @@
-// dw = (dy - <dy, y> u v^T) / sigma, with y = w / sigma and u, v constant: gradient of the weight before its
-// spectral normalisation. dy and dw [O,M], u [O], v [M], M = 4 M4; part: 4 PARTS4 partial sums of <dy, y>.
+// dw = (dy - <dy, w> / sigma u v^T) / sigma, with y = w / sigma and u, v constant: gradient of the weight
+// before its spectral normalisation. dy and dw [O,M], u [O], v [M], M = 4 M4; part: 4 PARTS4 partial sums of
+// <dy, w>.
 // A lane owns J vec4s of columns, WG apart, in each of PER rows: workgroup (t, r) has tile t of columns and
 // rows r PER .. +PER.
 const O: u32 = 1;
@@ -26,12 +27,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   for (var i = 0u; i < PARTS4; i++) {
     sums += part[i];
   }
-  let total = dot(sums, vec4f(1));
+  let s = sigma[0];
+  let total = dot(sums, vec4f(1)) / s;
   var product: array<vec4f, J>;
   for (var j = 0u; j < J; j++) {
     product[j] = total * v[min(first + j * WG, M4 - 1)];
   }
-  let s = sigma[0];
   let end = min(group.y * PER + PER, O);
   for (var o = group.y * PER; o < end; o++) {
     let a = u[o];

@@ -84,6 +84,8 @@ const CONFIGS: Record<string, Config> = {
   '3x3, 64 channels': { x: [1, 8, 12, 64], co: 64, k: 3, pad: 1, bias: true },
   '3x3, 552 tiles in two parts': { x: [1, 96, 92, 4], co: 4, k: 3, pad: 1 },
   '3x3 larger, 32 to 64': { x: [1, 16, 20, 32], co: 64, k: 3, pad: 1 },
+  '3x3 in the copies of the queue': { x: [2, 16, 16, 64], co: 8, k: 3, pad: 1 },
+  '4x4 stride 2, 64 to 64, four positions': { x: [1, 4, 4, 64], co: 64, k: 4, pad: 1, stride: 2, bias: true },
   '4x4 stride 2, 32 to 40': { x: [1, 12, 20, 32], co: 40, k: 4, pad: 1, stride: 2, bias: true },
 };
 
@@ -92,7 +94,12 @@ const CONFIGS: Record<string, Config> = {
  */
 function variantsOf({ x, co, k, pad, stride = 1, upsample = 1 }: Config): string[] {
   const winograd = k === 3 && pad === 1 && stride === 1 && upsample === 1 && x[3] % 4 === 0 && co % 4 === 0;
-  return ['naive', 'gather', 'gatherTiled', ...(winograd ? ['winograd', 'winogradTiled'] : [])];
+  const columns = x[3] % 4 === 0 && x[0] * x[1] * x[2] <= 256;
+  return [
+    ...['naive', 'gather', 'gatherTiled'],
+    ...(winograd ? ['winograd', 'winogradTiled'] : []),
+    ...(columns ? ['columns'] : []),
+  ];
 }
 
 export const cases: OpCase[] = Object.entries(CONFIGS).map(([name, config], i) => {

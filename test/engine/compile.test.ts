@@ -16,8 +16,8 @@ const gpu = useDevice({ backend: 'null' });
 
 type Kernels = Map<string, KernelSpec>;
 
-function collect(into: Kernels, launches: readonly { kernel: KernelSpec }[]): void {
-  for (const { kernel } of launches) into.set(kernelKey(kernel), kernel);
+function collect(into: Kernels, launches: readonly { kernel: KernelSpec | null }[]): void {
+  for (const { kernel } of launches) if (kernel) into.set(kernelKey(kernel), kernel);
 }
 
 /** What sort of adapter kernels are chosen for. */
@@ -31,7 +31,7 @@ function as(kind: keyof typeof KINDS): Device {
   return { ...gpu.device, ...KINDS[kind] };
 }
 
-function traceCase(device: Device, c: OpCase): { kernel: KernelSpec }[] {
+function traceCase(device: Device, c: OpCase): { kernel: KernelSpec | null }[] {
   const paper = paperDevice(device);
   const inputs: Record<string, Tensor> = {};
   for (const [name, { shape }] of Object.entries(c.inputs)) inputs[name] = allocate(paper, shape, name);

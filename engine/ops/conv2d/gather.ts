@@ -1,10 +1,12 @@
 import { fitsTexture, intermediate, launch, recorder } from '../../recorder.ts';
 import { integers } from '../../scalar.ts';
+import { unscaled } from '../../scaled.ts';
 import type { Shape } from '../../shape.ts';
 import type { Tensor } from '../../tensor.ts';
 import type { ConvSizes } from '../conv2d.ts';
 import { type Epilogue, epilogueFields, geometryBuffer, NO_EPILOGUE } from './geometry.ts';
-import { fold, packedExtent, packWeights, paddedExtent, padPicture } from './pack.ts';
+import { fold, packedExtent, packWeights } from './pack.ts';
+import { paddedExtent, paddingOfDy, paddingOfX, padPicture } from './pad.ts';
 import { CLAMP, forwardProduct, inputProduct, isDoubling, type Product, REFLECT } from './products.ts';
 
 /**
@@ -19,39 +21,39 @@ export function tileQuads(quads: number): number {
 }
 
 /** Whether the adapter has the textures that a layer needs, all passes. */
-export function gatherFits(_x: Shape, _w: Shape, s: ConvSizes): boolean {
+export function gatherFits(s: ConvSizes): boolean {
   const { device } = recorder();
   const forward = forwardProduct(s);
-  const input = inputProduct(s);
-  const { gridW, gridH, outQuads, inStride } = forward.geometry;
-  const x = { ...forward.padding, width: forward.padding.width + 3 * inStride };
+  const { gridW, gridH, outQuads } = forward.geometry;
   return [
-    paddedExtent(s.N, s.CI, x),
-    paddedExtent(s.N, s.CO, input.padding),
+    paddedExtent(s.N, s.CI, paddingOfX(s)),
+    paddedExtent(s.N, s.CO, paddingOfDy(s)),
     { width: (gridW + 3) * outQuads, height: gridH, layers: s.N },
     packedExtent(s, forward, false),
-    packedExtent(s, input, true),
+    packedExtent(s, inputProduct(s), true),
   ].every((extent) => fitsTexture(device, extent));
 }
 
-/** y[p,n] = f(b[n] + sum over taps t and channels k of left[source(p) + t, k] w[t,k,n]), channels padded. */
+/**
+ * y[p,n] = f(b[n] + sum over taps t and channels k of left[source(p) + t, k] w[t,k,n] / sigma), channels
+ * padded.
+ */
 function gatherRows(
   label: string,
-  picture: Tensor,
+  left: Tensor,
   w: Tensor,
-  { geometry: g, padding }: Product,
+  { geometry: g }: Product,
   epilogue: Epilogue,
   TRANSPOSED: boolean,
 ): Tensor {
   const QUADS = tileQuads(g.outQuads);
   const y = intermediate([g.images, g.outH, g.outW, 4 * g.outQuads], label);
-  const left = padPicture(`${label}.pad`, picture, padding, true);
-  const geometry = geometryBuffer(g, padding.width, epilogue);
+  const geometry = geometryBuffer(g, { epilogue });
   launch({
     kernel: 'conv2d/gatherRows',
     constants: { ROWS, QUADS, TRANSPOSED, SUBGROUP },
     label,
-    bind: [geometry, left, w, epilogue.b ?? geometry, y],
+    bind: [geometry, left, w, epilogue.b ?? geometry, epilogue.sigma ?? geometry, y],
     grid: [
       Math.ceil((g.images * g.gridH * g.gridW) / (ROWS * SUBGROUP)),
       Math.ceil(g.outQuads / QUADS),
@@ -79,34 +81,46 @@ function gatherColumns(
     kernel: 'conv2d/gatherColumns',
     constants: { WG: SUBGROUP },
     label,
-    bind: [columns, z, epilogue.b ?? columns, y],
+    bind: [columns, z, epilogue.b ?? columns, epilogue.sigma ?? columns, y],
     grid: [Math.ceil(outW / SUBGROUP), outH, images],
   });
   return y;
 }
 
 /** y = f(b + conv(x, w)) by subgroups and textures. */
-export function gatherForward(x: Tensor, w: Tensor, s: ConvSizes, epilogue: Epilogue): Tensor {
+export function gatherForward(
+  x: Tensor,
+  weight: Tensor,
+  s: ConvSizes,
+  after: Omit<Epilogue, 'sigma'>,
+): Tensor {
+  const { w, sigma } = unscaled(weight);
+  const epilogue = { ...after, sigma };
   const p = forwardProduct(s);
   const shape = [s.N, s.OH, s.OW, s.CO];
+  const left = padPicture('conv2d.padX', x, paddingOfX(s));
   const right = packWeights(w, s, p, false);
   const label = 'conv2d.forward';
   if (p.foldsX > 1) {
-    const z = gatherRows(label, x, right, p, NO_EPILOGUE, false);
+    const z = gatherRows(label, left, right, p, NO_EPILOGUE, false);
     return gatherColumns('conv2d.gatherColumns', z, shape, p, epilogue, 0);
   }
-  const y = gatherRows(label, x, right, p, epilogue, false);
+  const y = gatherRows(label, left, right, p, epilogue, false);
   return fold('conv2d.crop', y, shape, { up: 1, before: 0, mode: REFLECT });
 }
 
 /** dx, of the shape of x, from dy. */
-export function gatherBackwardInput(dy: Tensor, w: Tensor, shape: Shape, s: ConvSizes): Tensor {
+export function gatherBackwardInput(dy: Tensor, weight: Tensor, shape: Shape, s: ConvSizes): Tensor {
+  const { w, sigma } = unscaled(weight);
+  const epilogue = { ...NO_EPILOGUE, sigma };
   const p = inputProduct(s);
+  const left = padPicture('conv2d.padDy', dy, paddingOfDy(s));
   const right = packWeights(w, s, p, true);
-  let dp = gatherRows('conv2d.backwardInput', dy, right, p, NO_EPILOGUE, true);
-  if (p.foldsX > 1) {
+  const folded = p.foldsX > 1;
+  let dp = gatherRows('conv2d.backwardInput', left, right, p, folded ? NO_EPILOGUE : epilogue, true);
+  if (folded) {
     const padded = [s.N, s.H * s.UP + 2 * s.P, s.W * s.UP + 2 * s.P, s.CI];
-    dp = gatherColumns('conv2d.gatherColumns', dp, padded, p, NO_EPILOGUE, s.S);
+    dp = gatherColumns('conv2d.gatherColumns', dp, padded, p, epilogue, s.S);
   }
   const doubling = isDoubling(s);
   const mode = doubling ? CLAMP : REFLECT;

@@ -3,9 +3,10 @@ import type { Shape } from '../../shape.ts';
 import type { Tensor } from '../../tensor.ts';
 import type { ConvSizes } from '../conv2d.ts';
 import { tileQuads } from './gather.ts';
-import { type Geometry, geometryBuffer, NO_EPILOGUE } from './geometry.ts';
-import { padPicture, spreadColumns, unpackWeights } from './pack.ts';
-import { forwardProduct, ZERO } from './products.ts';
+import { type Geometry, geometryBuffer } from './geometry.ts';
+import { spreadColumns, unpackWeights } from './pack.ts';
+import { overhang, paddingOfDy, paddingOfX, padPicture } from './pad.ts';
+import { forwardProduct } from './products.ts';
 
 /** Rows of a lane, and lanes: the tile of gatherWeights is ROWS * SUBGROUP rows by 4 * QUADS channels. */
 const ROWS = 8;
@@ -31,32 +32,24 @@ function splitsOf(g: Geometry, tiles: number, width: number): { splits: number; 
   return { splits: Math.ceil(lines / splitRows), splitRows };
 }
 
-/** dy in a texture, `over` positions of a row beyond the last filled with zeros. */
-function wholeQuads(dy: Tensor, g: Geometry, over: number): Tensor {
-  const height = g.gridH * g.outStride;
-  const width = (g.gridW + over) * g.outStride;
-  const padding = { up: 1, beforeY: 0, beforeX: 0, mode: ZERO, height, width };
-  return padPicture('conv2d.backwardWeight.padDy', dy, padding, false);
-}
-
 /** dw, of the shape of w, from x and dy. */
 export function gatherBackwardWeight(x: Tensor, dy: Tensor, shape: Shape, s: ConvSizes): Tensor {
   const p = forwardProduct(s);
-  const { geometry: g, padding } = p;
-  // Whole quads of positions: dy is zero beyond the grid, x whatever padding gives there.
-  const over = (4 - (g.gridW % 4)) % 4;
-  const wide = { ...padding, width: padding.width + over * g.inStride };
-  const left = padPicture('conv2d.backwardWeight.pad', x, wide, false);
+  const { geometry: g } = p;
+  const padding = paddingOfX(s);
+  const left = padPicture('conv2d.padX', x, padding);
   const folded = p.foldsX > 1;
+  const aroundDy = paddingOfDy(s);
   const right = folded
-    ? spreadColumns('conv2d.spreadColumns', dy, p, g.gridW + over)
-    : wholeQuads(dy, g, over);
+    ? spreadColumns('conv2d.spreadColumns', dy, p, g.gridW + overhang(g.gridW))
+    : padPicture('conv2d.padDy', dy, aroundDy);
+  const offset = folded ? ([0, 0] as const) : ([aroundDy.beforeY, aroundDy.beforeX] as const);
   const QUADS = tileQuads(g.outQuads);
   const taps = g.tapsY * g.tapsX;
   const tilesX = Math.ceil((taps * g.inQuads) / ((ROWS / 4) * SUBGROUP));
   const tilesY = Math.ceil(g.outQuads / QUADS);
   const classes = g.classes * g.classes;
-  const parts = splitsOf(g, tilesX * tilesY * classes, wide.width);
+  const parts = splitsOf(g, tilesX * tilesY * classes, padding.width);
   const { splits } = parts;
   const whole = splits * classes === 1 && !folded && s.CI % 4 === 0 && s.CO % 4 === 0;
   const dw = intermediate(
@@ -67,7 +60,7 @@ export function gatherBackwardWeight(x: Tensor, dy: Tensor, shape: Shape, s: Con
     kernel: 'conv2d/gatherWeights',
     constants: { ROWS, QUADS, SUBGROUP },
     label: 'conv2d.backwardWeight',
-    bind: [geometryBuffer(g, 0, NO_EPILOGUE, parts), left, right, dw],
+    bind: [geometryBuffer(g, { offset, parts }), left, right, dw],
     grid: [tilesX, tilesY, splits * classes],
   });
   return whole ? dw : unpackWeights(dw, s, p);

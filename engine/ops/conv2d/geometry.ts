@@ -29,26 +29,34 @@ export interface Parts {
   readonly splitRows: number;
 }
 
-/** Bias and activation of a forward pass. */
+/** What follows the sums: division by sigma, bias, activation. */
 export interface Epilogue {
+  /** The weight is w / sigma. */
+  readonly sigma: Tensor | null;
   readonly b: Tensor | null;
   /** 0 none, 1 LeakyReLU, 2 ReLU, 3 tanh. */
   readonly activation: number;
   readonly slope: number;
 }
 
-export const NO_EPILOGUE: Epilogue = { b: null, activation: 0, slope: 0 };
-const ONE_PART: Parts = { splits: 1, splitRows: 0 };
+export const NO_EPILOGUE: Epilogue = { sigma: null, b: null, activation: 0, slope: 0 };
 
-/** Bias, activation and slope as kernels that read integers take them. */
-export function epilogueFields({ b, activation, slope }: Epilogue): number[] {
-  return [b ? 1 : 0, activation, new Int32Array(Float32Array.of(slope).buffer)[0]];
+/** Sigma, bias, activation and slope as kernels that read integers take them. */
+export function epilogueFields({ sigma, b, activation, slope }: Epilogue): number[] {
+  return [sigma ? 1 : 0, b ? 1 : 0, activation, new Int32Array(Float32Array.of(slope).buffer)[0]];
 }
 
-/**
- * The geometry as the kernels read it: a small buffer per content and device. `pitch`: of a planar picture.
- */
-export function geometryBuffer(g: Geometry, pitch: number, epilogue: Epilogue, parts = ONE_PART): Tensor {
+/** What a launch adds to the geometry. */
+interface Extras {
+  /** Row and column of the texture where the picture begins. */
+  readonly offset: readonly [y: number, x: number];
+  readonly epilogue: Epilogue;
+  readonly parts: Parts;
+}
+
+/** The geometry as the kernels read it: a small buffer per content and device. */
+export function geometryBuffer(g: Geometry, extras: Partial<Extras> = {}): Tensor {
+  const { offset = [0, 0], epilogue = NO_EPILOGUE, parts = { splits: 1, splitRows: 0 } } = extras;
   return integers([
     g.images,
     g.gridH,
@@ -68,7 +76,7 @@ export function geometryBuffer(g: Geometry, pitch: number, epilogue: Epilogue, p
     g.layerClass,
     g.layerTap,
     g.side,
-    pitch,
+    ...offset,
     parts.splits,
     parts.splitRows,
     ...epilogueFields(epilogue),

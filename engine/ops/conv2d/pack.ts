@@ -1,40 +1,13 @@
-import { intermediate, intermediateTexture, launch, memoised } from '../../recorder.ts';
+import { memoised } from '../../memo.ts';
+import { COPY_ROW, copyRegions, intermediate, intermediateTexture, launch } from '../../recorder.ts';
 import { integers } from '../../scalar.ts';
 import type { Shape } from '../../shape.ts';
 import type { Extent, Tensor } from '../../tensor.ts';
 import type { ConvSizes } from '../conv2d.ts';
-import { layerRanges, type Padding, type Product } from './products.ts';
+import { layerRanges, type Product } from './products.ts';
 
 /** Invocations of a workgroup of the copying kernels. */
 const WG = 8;
-
-/** Extent of the texture `padPicture` makes of a picture [N,H,W,C]. */
-export function paddedExtent(images: number, channels: number, { height, width }: Padding): Extent {
-  return { width: width * Math.ceil(channels / 4), height, layers: images };
-}
-
-/**
- * Copies x [N,H,W,C] into a texture of layers of padded rows. `planar`: neighbours in a row lie next to each
- * other, for lanes that are pixels; else the quads of channels of a pixel do.
- */
-export function padPicture(label: string, x: Tensor, padding: Padding, planar: boolean): Tensor {
-  const [images, height, width, channels] = x.shape;
-  const { up, beforeY, beforeX, mode } = padding;
-  const steps = planar ? [1, padding.width] : [Math.ceil(channels / 4), 1];
-  const texture = intermediateTexture(paddedExtent(images, channels, padding), label);
-  launch({
-    kernel: 'conv2d/padPicture',
-    constants: { WG },
-    label,
-    bind: [
-      integers([height, width, channels, up, beforeY, beforeX, mode, padding.width, ...steps]),
-      x,
-      texture,
-    ],
-    grid: [Math.ceil(padding.width / WG), padding.height, images],
-  });
-  return texture;
-}
 
 /** Copies dy with its taps as channels, rows of `width` pixels: spreadColumns.wgsl. */
 export function spreadColumns(label: string, dy: Tensor, p: Product, width: number): Tensor {
@@ -83,11 +56,32 @@ export function packedExtent(s: ConvSizes, p: Product, inputGradient: boolean): 
   return packingOf(s, p, inputGradient).extent;
 }
 
+/** Whether layers are single kernel elements and their rows lie in w as the queue can copy them. */
+function copyable(s: ConvSizes, { layers, extent }: Packing): boolean {
+  const { K, CI, CO } = s;
+  const plain = layers.length === K * K && layers.every(([y, endY, x, endX]) => endY - y + endX - x === 2);
+  return plain && CI % 4 === 0 && extent.height === CO && ((K * K * CI) / 4) % COPY_ROW === 0;
+}
+
+function copyLayers(w: Tensor, texture: Tensor, { K, CI, CO }: ConvSizes): void {
+  const size = { width: CI / 4, height: CO, layers: 1 };
+  const taps = Array.from({ length: K * K }, (_, tap) => ({
+    ...{ first: (tap * CI) / 4, rowStep: (K * K * CI) / 4, layerRows: CO },
+    ...{ at: [0, 0, tap] as const, size },
+  }));
+  copyRegions(w, texture, 'conv2d.packWeights', taps);
+}
+
 /** w [CO,K,K,CI] as layers of rows of output channels with quads of input channels. Once per step. */
 export function packWeights(w: Tensor, s: ConvSizes, p: Product, inputGradient: boolean): Tensor {
-  const { sizes, layers, extent } = packingOf(s, p, inputGradient);
+  const packing = packingOf(s, p, inputGradient);
+  const { sizes, layers, extent } = packing;
   return memoised(`conv2d.packWeights ${sizes} ${layers}`, [w], () => {
     const texture = intermediateTexture(extent, 'conv2d packed w');
+    if (copyable(s, packing)) {
+      copyLayers(w, texture, s);
+      return texture;
+    }
     launch({
       kernel: 'conv2d/packWeights',
       label: 'conv2d.packWeights',

@@ -1,0 +1,95 @@
+import { memoised } from '../../memo.ts';
+import { grid1d, intermediate, launch } from '../../recorder.ts';
+import { unscaled } from '../../scaled.ts';
+import { elements } from '../../shape.ts';
+import { type Tensor, viewOf } from '../../tensor.ts';
+import type { ConvEpilogue, ConvKernels, ConvSizes } from '../conv2d.ts';
+import { type Block, backwardWeight, columnProducts, MOST_SAMPLES, rowProducts } from '../linear.ts';
+
+// With few output positions a convolution is a linear layer of its patches, bound by reading each weight
+// once: the deep layers of a discriminator. Tiles of 64 positions would multiply mostly nothing.
+
+/** Weights below which the launches around the product cost more than it saves. */
+const LEAST_WEIGHTS = 2 ** 16;
+
+const WG = 64;
+
+/** Whether this path can compute a layer. */
+export function fitsColumns({ CI }: ConvSizes): boolean {
+  return CI % 4 === 0;
+}
+
+/** Whether it is the one to take: the linear kernels read a weight once for up to so many positions. */
+export function prefersColumns(s: ConvSizes): boolean {
+  const weights = s.K * s.K * s.CI * s.CO;
+  return fitsColumns(s) && s.N * s.OH * s.OW <= MOST_SAMPLES && weights >= LEAST_WEIGHTS;
+}
+
+function sizesOf({ N, H, W, CI, OH, OW, K, S, P, UP }: ConvSizes) {
+  return { N, H, W, C4: CI / 4, OH, OW, K, S, P, UP, WG };
+}
+
+/** Patches of x, [N OH OW, K K CI]. Once per step. */
+function columnsOf(x: Tensor, s: ConvSizes): Tensor {
+  const shape = [s.N * s.OH * s.OW, s.K * s.K * s.CI];
+  return memoised(`conv2d.columns ${Object.values(s)}`, [x], () => {
+    const y = intermediate(shape, 'conv2d columns');
+    launch({
+      kernel: 'conv2d/columns',
+      constants: sizesOf(s),
+      label: 'conv2d.columns',
+      bind: [x, x, y],
+      grid: grid1d(elements(shape) / 4, WG),
+    });
+    return y;
+  });
+}
+
+const blockOf = (w: Tensor, { CO }: ConvSizes): Block => ({ w, rows: CO, first: 0 });
+
+function forward(x: Tensor, weight: Tensor, b: Tensor | null, s: ConvSizes, epilogue: ConvEpilogue): Tensor {
+  const { w, sigma } = unscaled(weight);
+  const label = 'conv2d.forward';
+  const part = rowProducts(label, columnsOf(x, s), [blockOf(w, s)], s.CO, { sliced: true });
+  const y = intermediate([s.N, s.OH, s.OW, s.CO], 'conv2d');
+  const PC = elements(y.shape);
+  const constants = {
+    PC,
+    C: s.CO,
+    SLICES: elements(part.shape) / PC,
+    SCALED: sigma !== null,
+    ...epilogue,
+    WG,
+  };
+  const bind = [part, b ?? part, sigma ?? part, y];
+  launch({ kernel: 'conv2d/finishColumns', constants, label, bind, grid: grid1d(PC, WG) });
+  return y;
+}
+
+function backwardInput(dy: Tensor, weight: Tensor, s: ConvSizes): Tensor {
+  const { w, sigma } = unscaled(weight);
+  const shape = [s.N * s.OH * s.OW, s.K * s.K * s.CI];
+  const columns = columnProducts('conv2d.backwardInput', dy, [blockOf(w, s)], shape);
+  const dx = intermediate([s.N, s.H, s.W, s.CI], 'conv2d dx');
+  launch({
+    kernel: 'conv2d/columns',
+    entry: 'backward',
+    constants: { ...sizesOf(s), SCALED: sigma !== null },
+    label: 'conv2d.columns',
+    bind: [columns, sigma ?? columns, dx],
+    grid: grid1d(elements(dx.shape) / 4, WG),
+  });
+  return dx;
+}
+
+/** Layers that `fitsColumns`. */
+export const columns: ConvKernels = {
+  forward,
+  backward(x, w, dy, s, need) {
+    const flat = viewOf(dy, [s.N * s.OH * s.OW, s.CO]);
+    return [
+      need[0] ? backwardInput(flat, w, s) : null,
+      need[1] ? backwardWeight('conv2d.backwardWeight', columnsOf(x, s), flat, blockOf(w, s)) : null,
+    ];
+  },
+};

@@ -1,0 +1,40 @@
+// The end of a convolution by columns.wgsl: y[p,c] = f(bias[c] + sum over s of part[s,p,c] / sigma), in the
+// order of s. part [SLICES,PC], y [PC], PC = positions * C. ACT as in lib/activate.wgsl. One invocation per
+// element.
+// needs: activate flat
+const PC: u32 = 1;
+const C: u32 = 1;
+const SLICES: u32 = 1;
+const SCALED: bool = false;
+const BIAS: bool = false;
+const ACT: u32 = 0;
+const SLOPE: f32 = 0.2;
+const WG: u32 = 64;
+
+@group(0) @binding(0) var<storage, read> part: array<f32>;
+@group(0) @binding(1) var<storage, read> bias: array<f32>;
+@group(0) @binding(2) var<storage, read> sigma: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(WG)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let i = flat_index(group, groups, local, WG);
+  if (i >= PC) {
+    return;
+  }
+  var sum = 0.0;
+  for (var s = 0u; s < SLICES; s++) {
+    sum += part[s * PC + i];
+  }
+  if (SCALED) {
+    sum /= sigma[0];
+  }
+  if (BIAS) {
+    sum += bias[i % C];
+  }
+  y[i] = activate(vec4f(sum), ACT, SLOPE).x;
+}
