@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { cpus, loadavg } from 'node:os';
 import { type Ceilings, rate } from '../engine/ceilings.ts';
 import type { Device } from '../engine/device.ts';
+import type { Precision } from '../engine/precision.ts';
 
 /** What the numbers were measured on. */
 export interface Header {
@@ -9,6 +10,7 @@ export interface Header {
   readonly driver: string;
   readonly features: readonly string[];
   readonly subgroup_size: number;
+  readonly precision: Precision;
   readonly date: string;
   /** Short hash, `+` where files were changed since. */
   readonly commit: string;
@@ -51,6 +53,7 @@ export function headerOf(device: Device, ceilings: Ceilings, size: string, stamp
     driver: device.info.description,
     features: [...device.gpu.features].sort(),
     subgroup_size: device.subgroupSize,
+    precision: device.precision,
     date: new Date().toISOString(),
     commit: commit(),
     node: process.version,

@@ -8,16 +8,18 @@ import { failWithUsage, runCli, UsageError } from '../cli/common/run.ts';
 import { measureCeilings, rate, stampsAreSane } from '../engine/ceilings.ts';
 import { openDevice } from '../engine/device.node.ts';
 import { closeDevice, type Device } from '../engine/device.ts';
+import { PRECISIONS, type Precision, usePrecision } from '../engine/precision.ts';
 import { closeStopwatch, openStopwatch } from '../engine/timing.ts';
 import { defaultMode, TUNE_MODES, type TuneMode, tuneFor } from '../engine/tuning.node.ts';
 import { DEFAULTS } from '../model/ugatit.ts';
+import { stepOnPaper } from '../train/kernels.ts';
 import { type BenchSize, benchCases } from './cases/index.ts';
 import { headerOf, slugOf } from './header.ts';
 import { tableHead, tableLine } from './report/table.ts';
 import { resultsFolder, writeReport } from './report/write.ts';
 import { type BenchRun, runCase } from './run.ts';
 import { printStep, reportStep } from './step.ts';
-import type { BenchCase, Result } from './types.ts';
+import type { Result } from './types.ts';
 
 /** Samples, and milliseconds a sample and a competitor. */
 const TIMING = {
@@ -52,22 +54,20 @@ interface BenchArgs {
 }
 
 async function withDevice(
-  adapter: string | undefined,
+  { adapter, precision = 'full' }: { adapter?: string; precision?: Precision },
   work: (device: Device) => Promise<void>,
 ): Promise<void> {
-  const device = await openDevice({ adapter, exactStamps: true });
+  const device = await openDevice({ adapter, exactStamps: true, tensorCores: precision === 'mixed' });
   try {
+    usePrecision(device, precision);
     await work(device);
   } finally {
     await closeDevice(device);
   }
 }
 
-/** Has the device use the best kernels for the cases, as training does for its layers. */
-async function tuneCases(device: Device, cases: readonly BenchCase[], mode: TuneMode): Promise<void> {
-  const work = (paper: Device) => {
-    for (const c of cases) c.onPaper?.(paper);
-  };
+/** Has the device use the best kernels for what `work` records, as training does for its layers. */
+async function tuneWork(device: Device, mode: TuneMode, work: (paper: Device) => void): Promise<void> {
   await tuneFor(device, mode, work, {
     warn: (message) => console.error(`warning: ${message}`),
     onProgress: (done, total, key) => console.error(`timing kernels ${done}/${total} ${key}`),
@@ -83,7 +83,9 @@ async function benchmark(device: Device, args: BenchArgs): Promise<void> {
     for (const c of cases) console.log(`${c.name.padEnd(30)} ${c.pass.padEnd(15)} ${c.shape}`);
     return;
   }
-  await tuneCases(device, cases, args.tune ?? defaultMode(device));
+  await tuneWork(device, args.tune ?? defaultMode(device), (paper) => {
+    for (const c of cases) c.onPaper?.(paper);
+  });
   console.error(`${device.name}: measuring its ceilings`);
   const bench = { ...(await trustedWatch(device, size === 'quick')), variants: args.variants };
   const { watch } = bench;
@@ -113,7 +115,9 @@ async function benchmark(device: Device, args: BenchArgs): Promise<void> {
   closeStopwatch(watch);
   if (args.json) writeFileSync(args.json, `${JSON.stringify({ header, results }, null, 1)}\n`);
   // A part of the cases is no report.
-  const folder = args.out ?? (args.filter ? null : resultsFolder(slugOf(device)));
+  const folder =
+    args.out ??
+    (args.filter ? null : resultsFolder(slugOf(device) + (device.precision === 'mixed' ? '-mixed' : '')));
   if (folder) {
     writeReport(folder, { header, results });
     console.log(`the page is ${folder}/README.md`);
@@ -121,9 +125,20 @@ async function benchmark(device: Device, args: BenchArgs): Promise<void> {
   if (results.some(({ wrong }) => wrong)) process.exitCode = 1;
 }
 
+const TUNE = {
+  choices: TUNE_MODES,
+  defaultDescription: 'auto on a GPU, off on a processor',
+  describe: 'time the kernels of each layer against each other first',
+};
+
 const cli = yargs(hideBin(process.argv))
   .scriptName('npm run bench --')
   .option('adapter', { string: true, describe: "part of a GPU adapter's name" })
+  .option('precision', {
+    choices: PRECISIONS,
+    defaultDescription: 'full',
+    describe: 'mixed: convolutions multiply 16-bit floats and add 32-bit ones',
+  })
   .option('json', { string: true, describe: 'write the records to this file' })
   .command(
     '$0',
@@ -141,11 +156,7 @@ const cli = yargs(hideBin(process.argv))
           defaultDescription: 'bench/results/ADAPTER, without --filter',
           describe: 'folder of the page with its charts',
         })
-        .option('tune', {
-          choices: TUNE_MODES,
-          defaultDescription: 'auto on a GPU, off on a processor',
-          describe: 'time the kernels of each layer against each other first',
-        })
+        .option('tune', TUNE)
         .option('variants', {
           boolean: true,
           default: false,
@@ -155,7 +166,7 @@ const cli = yargs(hideBin(process.argv))
         .example('$0 --size quick', 'see that all is right, in two minutes')
         .example('$0 --filter "conv3x3_256"', 'one layer')
         .example('$0 --json bench.json', 'everything; a page is written to bench/results/'),
-    (args) => runCli(() => withDevice(args.adapter, (device) => benchmark(device, args))),
+    (args) => runCli(() => withDevice(args, (device) => benchmark(device, args))),
   )
   .command(
     'step',
@@ -174,22 +185,26 @@ const cli = yargs(hideBin(process.argv))
           describe: 'residual blocks computed twice instead of kept',
         })
         .option('iterations', { number: true, default: 5, describe: 'iterations to time' })
+        .option('tune', TUNE)
         .option('profile', { boolean: true, default: false, describe: 'kernel by kernel' })
         .example('$0 step --profile', 'where an iteration spends its time')
         .example('$0 step --size 64 --ch 16 --dis-layers 5,4', "the peers' small networks"),
     (args) =>
       runCli(() =>
-        withDevice(args.adapter, async (device) => {
+        withDevice(args, async (device) => {
           const { size, ch, nRes, batch, checkpointActivations } = args;
+          const { precision } = device;
           const disLayers = disLayersOf(args.disLayers);
           const shape = { light: !args.full, size, ch, nRes, batch, disLayers };
           const config = { ...DEFAULTS, ...shape, checkpointActivations };
+          await tuneWork(device, args.tune ?? defaultMode(device), (paper) => stepOnPaper(paper, config));
           const watch = openStopwatch(device);
           const report = await reportStep(watch, config, args.iterations);
           closeStopwatch(watch);
-          console.log(`${device.name}, ${size}x${size}, ch ${ch}`);
+          console.log(`${device.name}, ${size}x${size}, ch ${ch}, precision ${precision}`);
           console.log(printStep(report, args.profile));
-          if (args.json) writeFileSync(args.json, `${JSON.stringify({ config, ...report }, null, 1)}\n`);
+          if (args.json)
+            writeFileSync(args.json, `${JSON.stringify({ config, precision, ...report }, null, 1)}\n`);
         }),
       ),
   )

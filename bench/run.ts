@@ -23,6 +23,20 @@ interface Entry {
 const DEFAULT = 'default';
 const NAIVE = 'naive';
 
+/** What is multiplied in 16 bits is right to three digits; networks multiply such errors. */
+const MIXED_TOLERANCE: Record<string, number> = {
+  conv2d: 3e-3,
+  generator: 5e-2,
+  discriminator: 5e-2,
+  step: 5e-2,
+};
+
+function toleranceOf(c: BenchCase, device: Device, check: Check, variant: string): number {
+  const slack = variant === NAIVE ? (c.naiveSlack ?? 1) : 1;
+  const mixed = device.precision === 'mixed' ? (MIXED_TOLERANCE[c.op] ?? 0) : 0;
+  return Math.max(check.tolerance * slack, mixed);
+}
+
 function variantsOf(c: BenchCase, device: Device, others: boolean): Record<string, Variants> {
   const all: Record<string, Variants> = { [DEFAULT]: {}, ...(others ? c.others?.(device) : {}) };
   if (c.naive) all[NAIVE] = c.naive;
@@ -38,7 +52,7 @@ async function prepareAll(c: BenchCase, device: Device, others: boolean): Promis
       device.variants = { ...before, ...forced };
       const prepared = await open(device);
       const check = await prepared.check();
-      const tolerance = check.tolerance * (variant === NAIVE ? (c.naiveSlack ?? 1) : 1);
+      const tolerance = toleranceOf(c, device, check, variant);
       // A NaN compares as wrong.
       entries.push({ variant, prepared, check, right: check.error <= tolerance });
     }

@@ -4,6 +4,7 @@ import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { openDevice } from '../engine/device.node.ts';
 import { closeDevice } from '../engine/device.ts';
+import { PRECISIONS } from '../engine/precision.ts';
 import { TUNE_MODES } from '../engine/tuning.node.ts';
 import { checkConfig } from '../model/ugatit.ts';
 import { train } from '../train/loop.ts';
@@ -148,6 +149,12 @@ const cli = yargs(hideBin(process.argv))
     defaultDescription: 'false',
     describe: 'less GPU memory for more time: residual blocks are computed twice; the same numbers',
   })
+  .option('precision', {
+    group: 'Training:',
+    choices: PRECISIONS,
+    defaultDescription: 'full',
+    describe: 'mixed: convolutions multiply 16-bit floats and add 32-bit ones',
+  })
   .option('adapter', { group: 'Training:', string: true, describe: "part of a GPU adapter's name" })
   .option('out', {
     group: 'Results:',
@@ -223,6 +230,7 @@ function configFrom(args: Args, base: RunConfig): RunConfig {
     augment: args.augment ?? base.augment,
     shuffle: args.shuffle ?? base.shuffle,
     init: args.init ?? base.init,
+    precision: args.precision ?? base.precision ?? 'full',
     ...(base.tuned ? { tuned: base.tuned } : {}),
   };
 }
@@ -231,7 +239,7 @@ function configFrom(args: Args, base: RunConfig): RunConfig {
 const CHANGEABLE = new Set(['iterations', 'lr', 'dataRoot', 'checkpointActivations']);
 
 function demandSame(before: RunConfig, now: RunConfig, folder: string): void {
-  const flat = ({ model, ...rest }: RunConfig) => Object.entries({ ...rest, ...model });
+  const flat = ({ model, ...rest }: RunConfig) => Object.entries({ precision: 'full', ...rest, ...model });
   const old = new Map(flat(before).map(([k, v]) => [k, JSON.stringify(v)]));
   const changed = flat(now).filter(([k, v]) => !CHANGEABLE.has(k) && old.get(k) !== JSON.stringify(v));
   if (changed.length === 0) return;
@@ -273,7 +281,10 @@ await runCli(async () => {
   const args = await cli.parse();
   const { config, options } = await prepare(args);
   const stop = stopOnSignals();
-  const device = await openDevice({ adapter: args.adapter });
+  const device = await openDevice({
+    adapter: args.adapter,
+    tensorCores: config.precision === 'mixed',
+  });
   try {
     const observer = progressObserver(device, config, options);
     const end = await train(device, config, options, [observer], stop.signal);

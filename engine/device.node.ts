@@ -12,6 +12,8 @@ export interface NodeOpenOptions extends OpenOptions {
   readonly backend?: string;
   /** Time stamps to the nanosecond instead of Dawn's usual 0.07 ms (it rounds them against spying pages). */
   readonly exactStamps?: boolean;
+  /** Allow Dawn's unsafe features, which tensor cores are one of. For mixed precision. */
+  readonly tensorCores?: boolean;
 }
 
 async function instance(options: NodeOpenOptions): Promise<GPU> {
@@ -21,6 +23,7 @@ async function instance(options: NodeOpenOptions): Promise<GPU> {
   if (options.backend) flags.push(`backend=${options.backend}`);
   if (options.adapter) flags.push(`adapter=${options.adapter}`);
   if (options.exactStamps) flags.push('disable-dawn-features=timestamp_quantization');
+  if (options.tensorCores) flags.push('enable-dawn-features=allow_unsafe_apis');
   const key = flags.join(' ');
   holder.adawnInstances ??= new Map();
   const known = holder.adawnInstances.get(key);

@@ -10,6 +10,7 @@ import {
   specialise,
 } from './kernel.ts';
 import { type MemoryReport, Pool } from './memory.ts';
+import type { Precision } from './precision.ts';
 import { type SharedText, sharedConstants, shareText } from './shared.ts';
 import { type Pending, untilDone } from './waiting.ts';
 
@@ -40,6 +41,10 @@ export interface Device {
   maxBinding: number;
   /** Forced kernel variants, by op (tests and the benchmark's naive twins). */
   variants: Variants;
+  /** 16 x 16 x 16 products of 16-bit floats by tensor cores: kernels/lib/tileMatrix.wgsl. */
+  readonly tensorCores: boolean;
+  /** What convolutions multiply in; set by `usePrecision`. */
+  precision: Precision;
   /** Kernel variants found best on this adapter, by op and sizes. */
   readonly tuning: Tuning;
   readonly pipelines: Map<string, Promise<Pipeline>>;
@@ -54,7 +59,9 @@ export function memory(device: Device): MemoryReport {
   return device.pool.memory();
 }
 
-const WANTED_FEATURES: GPUFeatureName[] = ['subgroups', 'shader-f16', 'timestamp-query'];
+/** Not in WebGPU's types yet; Dawn offers it where its unsafe features are allowed. */
+const TENSOR_CORES = 'chromium-experimental-subgroup-matrix' as GPUFeatureName;
+const WANTED_FEATURES = ['subgroups', 'shader-f16', 'timestamp-query', TENSOR_CORES] as GPUFeatureName[];
 const WANTED_LIMITS = [
   'maxBufferSize',
   'maxStorageBufferBindingSize',
@@ -72,6 +79,32 @@ const WANTED_LIMITS = [
 export interface OpenOptions {
   /** `true`: no optional feature and only the default limits, to test that nothing depends on more. */
   readonly minimal?: boolean;
+}
+
+/** A product of matrices an adapter can do by itself, as Dawn describes it. */
+interface MatrixConfig {
+  readonly componentType: string;
+  readonly resultComponentType: string;
+  readonly M: number;
+  readonly N: number;
+  readonly K: number;
+}
+
+/** Bytes of workgroup memory that kernels/lib/tileMatrix.wgsl takes at most. */
+const TENSOR_CORE_TILES = 25600;
+
+/** Whether a device that was opened on this adapter can use its tensor cores as our kernels want to. */
+export function hasTensorCores(gpu: Pick<GPUDevice, 'features' | 'limits'>, info: GPUAdapterInfo): boolean {
+  const { subgroupMatrixConfigs = [] } = info as { subgroupMatrixConfigs?: Iterable<MatrixConfig> };
+  const fits = (c: MatrixConfig) =>
+    c.componentType === 'f16' && c.resultComponentType === 'f32' && c.M === 16 && c.N === 16 && c.K === 16;
+  return (
+    [TENSOR_CORES, 'subgroups', 'shader-f16'].every((feature) => gpu.features.has(feature)) &&
+    info.subgroupMinSize === 32 &&
+    info.subgroupMaxSize === 32 &&
+    gpu.limits.maxComputeWorkgroupStorageSize >= TENSOR_CORE_TILES &&
+    [...subgroupMatrixConfigs].some(fits)
+  );
 }
 
 /** Devices that are being closed on purpose. */
@@ -105,6 +138,8 @@ export async function openOn(adapter: GPUAdapter, options: OpenOptions = {}): Pr
     pool: new Pool(gpu),
     maxBinding: gpu.limits.maxStorageBufferBindingSize,
     variants: {},
+    tensorCores: hasTensorCores(gpu, info),
+    precision: 'full',
     tuning: { best: new Map(), noted: null },
     pipelines: new Map(),
     pending: { since: 0, costs: [] },

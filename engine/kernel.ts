@@ -20,19 +20,58 @@ export function kernelKey(spec: KernelSpec): string {
   return `${spec.name}:${spec.entry}(${list.join(',')})`;
 }
 
-type TextSpec = Pick<KernelSpec, 'name'>;
+type TextSpec = Pick<KernelSpec, 'name' | 'constants'>;
 
 const texts = new Map<string, string>();
 
-/** The file's text with the `kernels/lib` files it names in a line `// needs: reduce reflect` appended. */
-export function fullText({ name }: TextSpec): string {
-  const known = texts.get(name);
-  if (known !== undefined) return known;
-  const own = kernelText(name);
+/** The text of a file, read once. */
+function fileText(name: string): string {
+  let text = texts.get(name);
+  if (text === undefined) texts.set(name, (text = kernelText(name)));
+  return text;
+}
+
+/** The kernels/lib files of a kernel's `needs` line; `PART=file` gives way to a constant PART. */
+function libsOf(own: string, constants: Constants): string[] {
   const line = own.match(/^\/\/ needs: *(.+)$/m)?.[1];
-  const needs = line ? line.trim().split(/\s+/) : [];
-  const text = [own, ...needs.map((lib) => kernelText(`lib/${lib}`))].join('\n');
-  texts.set(name, text);
+  return (line ? line.trim().split(/\s+/) : []).map((word) => {
+    const [part, file] = word.split('=');
+    return file ? String(constants[part] ?? file) : part;
+  });
+}
+
+/** Names of the parts of a text that a constant may exchange. */
+function partsOf(text: string): Set<string> {
+  const line = text.match(/^\/\/ needs: *(.+)$/m)?.[1] ?? '';
+  return new Set([...line.matchAll(/(\w+)=/g)].map((match) => match[1]));
+}
+
+/** Directives to the top, where WGSL wants them, and a number for a binding that a lib adds. */
+function joined(files: readonly string[]): string {
+  const text = files.join('\n');
+  const enables = new Set(text.match(/^enable \w+;\n/gm));
+  const bindings = [...text.matchAll(/@binding\((\d\d?)\)/g)].map((match) => Number(match[1]));
+  const next = Math.max(-1, ...bindings.filter((n) => n < 99)) + 1;
+  const body = text.replace(/^enable \w+;\n/gm, '').replace(ADDED, `(${next})`);
+  return [...enables, body].join('');
+}
+
+/** Stands for the next free binding in a lib. */
+const ADDED = /(?<=@binding)\(99\)/;
+
+/**
+ * The file's text with the `kernels/lib` files it names in a line `// needs: reduce reflect` appended. Of
+ * `// needs: CORE=tile` the constant CORE makes another file.
+ */
+export function fullText({ name, constants }: TextSpec): string {
+  const own = fileText(name);
+  const libs = libsOf(own, constants);
+  if (libs.length === 0) return own;
+  const key = [name, ...libs].join(' ');
+  const known = texts.get(key);
+  if (known !== undefined) return known;
+  const text = joined([own, ...libs.map((lib) => fileText(`lib/${lib}`))]);
+  texts.set(key, text);
   return text;
 }
 
@@ -52,7 +91,9 @@ function literal(value: number | boolean | string, type: string): string {
  */
 export function specialise(spec: KernelSpec): string {
   let text = fullText(spec);
+  const parts = partsOf(text);
   for (const [name, value] of Object.entries(spec.constants)) {
+    if (parts.has(name)) continue;
     const line = new RegExp(`^const ${name}: (\\w+) = [^;]*;`, 'm');
     const found = text.match(line);
     if (value === undefined || Number.isNaN(value)) {

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { vjp } from '../engine/autograd.ts';
+import { type Extents, tileFor } from '../engine/ops/conv2d/tile.ts';
+import { withRecorder } from '../engine/recorder.ts';
 import { release, type Tensor } from '../engine/tensor.ts';
 import { evaluate, tensorFrom } from '../engine/transfer.ts';
 import { cases as adam } from './cases/adam.ts';
@@ -56,3 +58,27 @@ for (const c of [...linear, ...spectralNorm, ...adam]) {
     });
   });
 }
+
+describe('tiles of a convolution', () => {
+  const tileOn = (isCpu: boolean, rows: number, columns: number, layers = 1) => {
+    const extents: Extents = { rows, columns, layers };
+    const { result } = withRecorder({ ...gpu.device, isCpu }, () => tileFor(extents));
+    return [result.rows, result.columns];
+  };
+
+  test('are large where a GPU gets enough of them', () => {
+    expect(tileOn(false, 256 * 256, 128)).toEqual([128, 128]);
+    expect(tileOn(false, 64 * 64, 256)).toEqual([64, 64]);
+    expect(tileOn(false, 256, 256, 36 * 4)).toEqual([128, 128]);
+  });
+
+  test('are no larger than the result', () => {
+    expect(tileOn(false, 256 * 256, 64)).toEqual([128, 64]);
+    expect(tileOn(false, 64, 64, 1000)).toEqual([64, 64]);
+    expect(tileOn(false, 130, 130, 1000)).toEqual([64, 64]);
+  });
+
+  test('are small on a processor', () => {
+    expect(tileOn(true, 256 * 256, 128)).toEqual([64, 64]);
+  });
+});

@@ -1,4 +1,5 @@
 import type { Device } from '../engine/device.ts';
+import { usePrecision } from '../engine/precision.ts';
 import { trace } from '../engine/program.ts';
 import { allocate } from '../engine/tensor.ts';
 import { defaultMode, tuneFor, useTuned } from '../engine/tuning.node.ts';
@@ -20,8 +21,8 @@ export function stepOnPaper(paper: Device, config: UgatitConfig): void {
 }
 
 /**
- * Has the device use the kernels of the run: those a continued run was started with, since other kernels
- * round otherwise, else those the tuner finds.
+ * Has the device use the precision of the run, and its kernels: those a continued run was started with, since
+ * other kernels round otherwise, else those the tuner finds.
  * @returns the configuration with the choices, to be kept
  */
 export async function settleKernels(
@@ -30,6 +31,7 @@ export async function settleKernels(
   options: LoopOptions,
   observers: readonly Observer[],
 ): Promise<RunConfig> {
+  usePrecision(device, config.precision ?? 'full');
   if (options.resume) {
     useTuned(device, config.tuned ?? {});
     return config;

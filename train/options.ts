@@ -1,3 +1,4 @@
+import type { Precision } from '../engine/precision.ts';
 import type { TuneMode } from '../engine/tuning.node.ts';
 import { DEFAULTS, type UgatitConfig } from '../model/ugatit.ts';
 
@@ -19,6 +20,8 @@ export interface RunConfig {
   readonly shuffle: boolean;
   /** File the weights came from, or null for a random start. */
   readonly init: string | null;
+  /** Absent: full, as in runs from before there was a choice. */
+  readonly precision?: Precision;
   /** Kernels a tuner chose, by op and sizes; absent where none did. Other kernels give other roundings. */
   readonly tuned?: Readonly<Record<string, string>>;
 }

@@ -53,7 +53,11 @@ function layers(size: number, ch: number): Layer[] {
 const PASSES = { forward: [], backwardInput: ['x'], backwardWeight: ['w'], training: ['x', 'w'] } as const;
 
 /** Paths of conv2d to time beside the chosen one. */
-const PATHS = ['winograd', 'columns', 'gather', 'gatherTiled'] as const;
+const PATHS = [
+  ...['columns', 'winograd', 'winogradTiledSmall', 'winogradTiledLarge'],
+  ...['gather', 'gatherTiled', 'gatherTiledSmall', 'gatherTiledLarge'],
+  ...['gatherMixedSmall', 'gatherMixedLarge', 'gatherMatrixSmall', 'gatherMatrixLarge'],
+];
 
 function caseOf(layer: Layer, pass: keyof typeof PASSES): BenchCase {
   const { kind, side, ci, co, k, options } = layer;
@@ -78,7 +82,8 @@ function caseOf(layer: Layer, pass: keyof typeof PASSES): BenchCase {
     chosen: (device) => chosen(device),
     others: (device) => {
       const own = chosen(device);
-      const fitting = PATHS.filter((path) => path !== own && chosen(device, path) === path);
+      const exact = (path: string) => !/Mixed|Matrix/.test(path) || device.precision === 'mixed';
+      const fitting = PATHS.filter((path) => path !== own && exact(path) && chosen(device, path) === path);
       return Object.fromEntries(fitting.map((path) => [path, { conv2d: path }]));
     },
     // The three passes one by one say it already, and on a processor these take seconds each.

@@ -96,7 +96,28 @@ const gather: ConvKernels = {
   },
 };
 
-const PATHS: Record<ConvPath, ConvKernels> = { winograd, columns, gather, gatherTiled, naive };
+const PATHS: Record<ConvPath, ConvKernels> = {
+  winograd: winograd(),
+  winogradTiled: winograd(),
+  winogradTiledSmall: winograd('Small'),
+  winogradTiledTall: winograd('Tall'),
+  winogradTiledLarge: winograd('Large'),
+  columns,
+  gather,
+  gatherTiled: gatherTiled(),
+  gatherTiledSmall: gatherTiled({ size: 'Small' }),
+  gatherTiledTall: gatherTiled({ size: 'Tall' }),
+  gatherTiledLarge: gatherTiled({ size: 'Large' }),
+  gatherMixed: gatherTiled({ half: true }),
+  gatherMixedSmall: gatherTiled({ half: true, size: 'Small' }),
+  gatherMixedTall: gatherTiled({ half: true, size: 'Tall' }),
+  gatherMixedLarge: gatherTiled({ half: true, size: 'Large' }),
+  gatherMatrix: gatherTiled({ half: true, matrices: true }),
+  gatherMatrixSmall: gatherTiled({ half: true, matrices: true, size: 'Small' }),
+  gatherMatrixTall: gatherTiled({ half: true, matrices: true, size: 'Tall' }),
+  gatherMatrixLarge: gatherTiled({ half: true, matrices: true, size: 'Large' }),
+  naive,
+};
 
 /**
  * Convolution of a reflection-padded, optionally upsampled picture, with bias and activation fused:

@@ -101,7 +101,25 @@ const fast: Steps = {
   backward: backwardFast,
 };
 
-function backwardFast(dy: Tensor, w: Tensor, { u, v, sigma }: Iteration, { O, M }: Sizes): Tensor {
+function backwardSmall(dy: Tensor, w: Tensor, { u, v, sigma }: Iteration, { O, M }: Sizes): Tensor {
+  const dw = intermediate(dy.shape, 'spectralNorm dw');
+  launch({
+    kernel: 'spectralNorm/smallBackward',
+    constants: { O, M4: M / 4, WG: recorder().device.isCpu ? 32 : 256 },
+    label: 'spectralNorm.backward',
+    bind: [dy, w, u, v, sigma, dw],
+    grid: [1, 1, 1],
+  });
+  return dw;
+}
+
+/** Floats of a weight up to which one workgroup does it all on the way back: one launch instead of two. */
+const SMALL_BACKWARD = 2 ** 12;
+
+function backwardFast(dy: Tensor, w: Tensor, own: Iteration, sizes: Sizes): Tensor {
+  const { u, v, sigma } = own;
+  const { O, M } = sizes;
+  if (O * M <= SMALL_BACKWARD) return backwardSmall(dy, w, own, sizes);
   const { isCpu } = recorder().device;
   const N4 = (O * M) / 4;
   const lanes = isCpu ? 8 : 256;

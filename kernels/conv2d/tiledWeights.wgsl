@@ -1,11 +1,13 @@
 // Weight gradient of a gathered convolution by tiles in shared memory, a matrix product over positions:
 //   dw[split, class, n, t, k] = sum over the split's positions p of dy[p, n] * x[source(p, t), k]
 // The same sums as gatherWeights, with plain buffers and WebGPU's default limits, for real GPUs.
-// A workgroup of 256 owns 64 channels n by 64 elements (t, k) of one class and split, an invocation 4 by 4.
+// A workgroup of 256 owns ROWS channels n by COLUMNS elements (t, k) of one class and split; who owns which
+// of them, and the constants TALL and WIDE, are in lib/tile.wgsl. LEFT_BY_K and RIGHT_BY_K are true: k of a
+// tile are positions.
 // x [IMAGES, H, W, IN], dy [IMAGES, OUT_H, OUT_W, OUT], dw [splits, CLASSES², 4 outQuads, taps, 4 inQuads].
 // A split is SPLIT_ROWS rows of the grid. ALIGNED: IN and OUT are multiples of 4. Other constants: tiledRows.
-// Grid: ceil(taps * inQuads / 16), ceil(OUT / 64), splits * CLASSES².
-// needs: padding
+// Grid: ceil(4 taps * inQuads / COLUMNS), ceil(OUT / ROWS), splits * CLASSES².
+// needs: padding OPERANDS=operands CORE=tile tileLoop
 const IMAGES: u32 = 1;
 const H: u32 = 1;
 const W: u32 = 1;
@@ -31,15 +33,21 @@ const ALIGNED: bool = false;
 
 const IN_QUADS: u32 = (IN + 3) / 4;
 const OUT_QUADS: u32 = (OUT + 3) / 4;
-const DEPTH: u32 = 16;
 
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;
 @group(0) @binding(1) var<storage, read> dy: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> dw: array<vec4f>;
 
-// Position k of the step and quad of channels: k * 16 + quad.
-var<workgroup> left: array<vec4f, 256>;
-var<workgroup> right: array<vec4f, 256>;
+// What an invocation loads: from position `start` on to `end`, channels n of dy, channels k of tap t of x.
+struct Source {
+  start: u32,
+  end: u32,
+  n: u32,
+  class_: vec2u,
+  t: vec2u,
+  k: u32,
+  known: bool, // there is such a tap
+}
 
 fn x_quad(at: u32, count: u32) -> vec4f {
   if (ALIGNED) {
@@ -63,65 +71,60 @@ fn dy_quad(at: u32, count: u32) -> vec4f {
   return v;
 }
 
-fn load_left(p: u32, n: u32, class_: vec2u) -> vec4f {
-  let oy = p / GRID_W % GRID_H * OUT_STRIDE + class_.y;
-  let ox = p % GRID_W * OUT_STRIDE + class_.x;
-  if (n >= OUT || oy >= OUT_H || ox >= OUT_W) {
+fn load_left(from_: Source, i: u32, k: u32) -> vec4f {
+  let p = from_.start + k + left_share(i).k;
+  let oy = p / GRID_W % GRID_H * OUT_STRIDE + from_.class_.y;
+  let ox = p % GRID_W * OUT_STRIDE + from_.class_.x;
+  if (p >= from_.end || from_.n >= OUT || oy >= OUT_H || ox >= OUT_W || !brings_left(i)) {
     return vec4f(0);
   }
-  return dy_quad(((p / (GRID_W * GRID_H) * OUT_H + oy) * OUT_W + ox) * OUT + n, OUT - n);
+  return dy_quad(((p / (GRID_W * GRID_H) * OUT_H + oy) * OUT_W + ox) * OUT + from_.n, OUT - from_.n);
 }
 
-// t: column and row of the tap, k: first of four channels.
-fn load_right(p: u32, t: vec2u, k: u32) -> vec4f {
-  let at = vec2u(p % GRID_W, p / GRID_W % GRID_H) * IN_STRIDE + t;
+fn load_right(from_: Source, i: u32, k: u32) -> vec4f {
+  let p = from_.start + k + right_share(i).k;
+  let at = vec2u(p % GRID_W, p / GRID_W % GRID_H) * IN_STRIDE + from_.t;
   let sy = padded_source(i32(at.y) - i32(BEFORE_Y), i32(H * UP), MODE);
   let sx = padded_source(i32(at.x) - i32(BEFORE_X), i32(W * UP), MODE);
-  if (sy < 0 || sx < 0) {
+  if (sy < 0 || sx < 0 || p >= from_.end || !from_.known || !brings_right(i)) {
     return vec4f(0);
   }
   let image = p / (GRID_W * GRID_H);
-  return x_quad(((image * H + u32(sy) / UP) * W + u32(sx) / UP) * IN + k, IN - k);
+  return x_quad(((image * H + u32(sy) / UP) * W + u32(sx) / UP) * IN + from_.k, IN - from_.k);
 }
 
-@compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) i: u32) {
+fn store(group: vec3u, row: u32, column: u32, sums: vec4f) {
+  let line = group.y * ROWS + row;
+  let m = (group.x * COLUMNS + column) / 4;
+  if (line < OUT_QUADS * 4 && m < TAPS_Y * TAPS_X * IN_QUADS) {
+    dw[(group.z * OUT_QUADS * 4 + line) * TAPS_Y * TAPS_X * IN_QUADS + m] = sums;
+  }
+}
+
+// First position of the workgroup's split, and the one after its last.
+fn split_of(group: vec3u) -> vec2u {
+  let start = group.z / (CLASSES * CLASSES) * SPLIT_ROWS * GRID_W;
+  return vec2u(start, min(start + SPLIT_ROWS * GRID_W, IMAGES * GRID_H * GRID_W));
+}
+
+fn depth_of(group: vec3u) -> u32 {
+  let split = split_of(group);
+  return split.y - split.x;
+}
+
+fn source_of(group: vec3u, i: u32) -> Source {
   let parts = CLASSES * CLASSES;
-  let class_ = vec2u(tile.z % CLASSES, tile.z % parts / CLASSES);
-  let start = tile.z / parts * SPLIT_ROWS * GRID_W;
-  let end = min(start + SPLIT_ROWS * GRID_W, IMAGES * GRID_H * GRID_W);
-  let row = i / 16;
-  let column = i % 16;
-  let n = tile.y * 64 + column * 4;
-  let m = tile.x * 16 + column;
+  let class_ = vec2u(group.z % CLASSES, group.z % parts / CLASSES);
+  let split = split_of(group);
+  let m = (group.x * COLUMNS + right_share(i).line) / 4;
   let tap = m / IN_QUADS;
-  let t = vec2u(tap % TAPS_X, tap / TAPS_X) + class_ * CLASS_STEP;
-  let known = tap < TAPS_Y * TAPS_X;
-  var c: mat4x4f;
-  for (var p0 = start; p0 < end; p0 += DEPTH) {
-    let p = p0 + row;
-    var a = vec4f(0);
-    var b = vec4f(0);
-    if (p < end) {
-      a = load_left(p, n, class_);
-      if (known) {
-        b = load_right(p, t, m % IN_QUADS * 4);
-      }
-    }
-    left[i] = a;
-    right[i] = b;
-    workgroupBarrier();
-    for (var k = 0u; k < DEPTH; k++) {
-      let l = left[k * 16 + row];
-      let r = right[k * 16 + column];
-      c += mat4x4f(l.x * r, l.y * r, l.z * r, l.w * r);
-    }
-    workgroupBarrier();
-  }
-  for (var r = 0u; r < 4; r++) {
-    let line = tile.y * 64 + row * 4 + r;
-    if (line < OUT_QUADS * 4 && known) {
-      dw[(tile.z * OUT_QUADS * 4 + line) * TAPS_Y * TAPS_X * IN_QUADS + m] = c[r];
-    }
-  }
+  return Source(
+    split.x,
+    split.y,
+    group.y * ROWS + left_share(i).line,
+    class_,
+    vec2u(tap % TAPS_X, tap / TAPS_X) + class_ * CLASS_STEP,
+    m % IN_QUADS * 4,
+    tap < TAPS_Y * TAPS_X,
+  );
 }

@@ -86,6 +86,8 @@ const CONFIGS: Record<string, Config> = {
   '3x3 larger, 32 to 64': { x: [1, 16, 20, 32], co: 64, k: 3, pad: 1 },
   '3x3 in the copies of the queue': { x: [2, 16, 16, 64], co: 8, k: 3, pad: 1 },
   '4x4 stride 2, 64 to 64, four positions': { x: [1, 4, 4, 64], co: 64, k: 4, pad: 1, stride: 2, bias: true },
+  '3x3, 132 to 136, batch 2': { x: [2, 4, 5, 132], co: 136, k: 3, pad: 1, bias: true },
+  '3x3 stride 2, 70 to 131': { x: [1, 6, 9, 70], co: 131, k: 3, pad: 1, stride: 2 },
   '4x4 stride 2, 32 to 40': { x: [1, 12, 20, 32], co: 40, k: 4, pad: 1, stride: 2, bias: true },
 };
 
@@ -95,9 +97,12 @@ const CONFIGS: Record<string, Config> = {
 function variantsOf({ x, co, k, pad, stride = 1, upsample = 1 }: Config): string[] {
   const winograd = k === 3 && pad === 1 && stride === 1 && upsample === 1 && x[3] % 4 === 0 && co % 4 === 0;
   const columns = x[3] % 4 === 0 && x[0] * x[1] * x[2] <= 256;
+  // Each size is a kernel of its own to compile, which takes lavapipe seconds.
+  const sizes = ['', 'Large', ...(co > 132 ? ['Tall'] : [])];
+  const tiled = (path: string) => sizes.map((size) => `${path}Tiled${size}`);
   return [
-    ...['naive', 'gather', 'gatherTiled'],
-    ...(winograd ? ['winograd', 'winogradTiled'] : []),
+    ...['naive', 'gather', ...tiled('gather')],
+    ...(winograd ? ['winograd', ...tiled('winograd')] : []),
     ...(columns ? ['columns'] : []),
   ];
 }

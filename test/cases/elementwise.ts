@@ -1,6 +1,7 @@
 import { leakyRelu, relu, tanh } from '../../engine/ops/activation.ts';
 import { add } from '../../engine/ops/add.ts';
 import { concat, slice, split } from '../../engine/ops/concat.ts';
+import { halfScale } from '../../engine/ops/halfScale.ts';
 import { sumRows } from '../../engine/ops/sumRows.ts';
 import { weightedSum } from '../../engine/ops/weightedSum.ts';
 import { type HostArray, type OpCase, values, zerosLike } from './types.ts';
@@ -24,7 +25,28 @@ function joinLast(a: HostArray, b: HostArray): HostArray {
   return y;
 }
 
+/** The power of two that brings the largest |x| into 2^13 .. 2^14, and its inverse. */
+function scaleReference(x: HostArray): HostArray {
+  const most = x.data.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
+  const exponent = Math.max(-126, Math.min(126, 13 - Math.floor(Math.log2(most))));
+  return { shape: [2], data: Float64Array.of(2 ** exponent, 2 ** -exponent) };
+}
+
+const scaled = (name: string, x: HostArray): OpCase => ({
+  op: 'halfScale',
+  name,
+  inputs: { x },
+  run: (t) => [halfScale(t.x)],
+  reference: (v) => [scaleReference(v.x)],
+  grad: [],
+  tolerance: 1e-12,
+});
+
 export const cases: OpCase[] = [
+  scaled('odd count, 1e-7', values(shape, 30, 1e-7)),
+  scaled('1 number below 0', { shape: [1], data: Float64Array.of(-4) }),
+  scaled('two launches, 1e5', values([3, 37, 41, 7], 31, 1e5)),
+  scaled('zeros', zerosLike([4, 3])),
   {
     op: 'add',
     name: 'odd count',

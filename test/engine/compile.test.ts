@@ -1,9 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { vjp } from '../../engine/autograd.ts';
-import { type Device, pipelineFor } from '../../engine/device.ts';
-import { type KernelSpec, kernelKey } from '../../engine/kernel.ts';
+import { openDevice } from '../../engine/device.node.ts';
+import { closeDevice, type Device, hasTensorCores, pipelineFor } from '../../engine/device.ts';
+import { bindingsOf, type KernelSpec, kernelKey, specialise } from '../../engine/kernel.ts';
+import { chooseConv } from '../../engine/ops/conv2d/choose.ts';
+import { convSizes } from '../../engine/ops/conv2d.ts';
 import { paperDevice } from '../../engine/paper.ts';
 import { trace } from '../../engine/program.ts';
+import { withRecorder } from '../../engine/recorder.ts';
+import { shareText } from '../../engine/shared.ts';
 import { allocate, type Tensor } from '../../engine/tensor.ts';
 import { DEFAULTS, type UgatitConfig } from '../../model/ugatit.ts';
 import { allCases } from '../cases/index.ts';
@@ -64,6 +69,22 @@ async function compileAll(kernels: Kernels, device: Device): Promise<string[]> {
   return refused;
 }
 
+/** What the compiler says of kernels' texts, with sizes in the text and in a block. */
+async function complaints({ gpu: on }: Device, kernels: readonly KernelSpec[]): Promise<string[]> {
+  const found: string[] = [];
+  const texts = kernels.flatMap((spec) => {
+    const text = specialise(spec);
+    return [text, shareText(text, spec.constants, bindingsOf(spec).length).code];
+  });
+  for (const code of new Set(texts)) {
+    on.pushErrorScope('validation');
+    const { messages } = await on.createShaderModule({ code }).getCompilationInfo();
+    found.push(...messages.map(({ lineNum, message }) => `${lineNum}: ${message}`));
+    await on.popErrorScope();
+  }
+  return found;
+}
+
 const MODELS: Record<string, UgatitConfig> = {
   'light 96': { ...DEFAULTS, size: 96, ch: 16 },
   'full 64': { ...DEFAULTS, size: 64, ch: 16, light: false, disLayers: [6, 5] },
@@ -92,6 +113,89 @@ for (const kind of Object.keys(KINDS) as (keyof typeof KINDS)[]) {
     });
   });
 }
+
+describe('kernels of mixed precision', () => {
+  const mixed = (kind: keyof typeof KINDS): Device => ({ ...as(kind), precision: 'mixed' });
+
+  test('compile', async () => {
+    const kernels: Kernels = new Map();
+    const configs = [MODELS['light 96'], MODELS['tiny full, batch 2, odd channels']];
+    for (const config of configs) collect(kernels, traceStep(mixed('a GPU'), config).launches);
+    expect([...kernels.keys()].join()).toMatch(/operandsHalf/);
+    expect([...kernels.keys()].join()).not.toMatch(/tileMatrix/);
+    expect(await compileAll(kernels, gpu.device)).toEqual([]);
+  });
+
+  test('for tensor cores are legal', async () => {
+    const device = await openDevice({ backend: 'null', tensorCores: true });
+    const kernels: Kernels = new Map();
+    try {
+      for (const c of allCases.filter(({ op }) => op === 'conv2d')) {
+        for (const size of ['Small', 'Tall', 'Large']) {
+          const variants = { conv2d: `gatherMatrix${size}` };
+          collect(kernels, traceCase({ ...mixed('a GPU'), tensorCores: true, variants }, c));
+        }
+      }
+      const matrix = [...kernels.values()].filter(({ constants }) => constants.CORE === 'tileMatrix');
+      expect(matrix.length).toBeGreaterThan(30);
+      const before = gpu.device.gpu;
+      expect(before.features.has('chromium-experimental-subgroup-matrix' as GPUFeatureName)).toBe(false);
+      // Modules, not pipelines: the null backend has 16 KiB of workgroup memory, and these take up to 25.
+      expect(await complaints(device, matrix)).toEqual([]);
+    } finally {
+      await closeDevice(device);
+    }
+  });
+});
+
+describe('tensor cores', () => {
+  const ALL = ['chromium-experimental-subgroup-matrix', 'subgroups', 'shader-f16'];
+  const HALF = { componentType: 'f16', resultComponentType: 'f32', M: 16, N: 16, K: 16 };
+  const fit = (changes: object = {}, features = ALL, memory = 49152) => {
+    const sizes = { subgroupMinSize: 32, subgroupMaxSize: 32 };
+    const info = { ...sizes, subgroupMatrixConfigs: [{ ...HALF, M: 8 }, HALF], ...changes };
+    const adapter = {
+      features: new Set(features),
+      limits: { maxComputeWorkgroupStorageSize: memory },
+    } as unknown as GPUDevice;
+    return hasTensorCores(adapter, info as unknown as GPUAdapterInfo);
+  };
+
+  test('are used where adapter, sizes and memory fit, and nowhere else', () => {
+    expect(fit()).toBe(true);
+    expect(fit({ subgroupMatrixConfigs: undefined })).toBe(false);
+    expect(fit({ subgroupMatrixConfigs: [] })).toBe(false);
+    expect(fit({ subgroupMatrixConfigs: [{ ...HALF, resultComponentType: 'f16' }] })).toBe(false);
+    expect(fit({ subgroupMatrixConfigs: [{ ...HALF, K: 8 }] })).toBe(false);
+    expect(fit({ subgroupMinSize: 8 })).toBe(false);
+    for (const missing of ALL) {
+      const others = ALL.filter((feature) => feature !== missing);
+      expect(fit({}, others), missing).toBe(false);
+    }
+    expect(fit({}, ALL, 16384)).toBe(false);
+  });
+
+  test('are tried by the tuner only where they fit', () => {
+    const sizes = convSizes([1, 64, 64, 128], [128, 3, 3, 128], null, { pad: 1 });
+    const triedOn = (parts: Partial<Device>) => {
+      const noted: Device['tuning']['noted'] = new Map();
+      const device: Device = {
+        ...as('a GPU'),
+        precision: 'mixed',
+        ...parts,
+        tuning: { best: new Map(), noted },
+      };
+      const { result } = withRecorder(device, () => chooseConv(device, sizes));
+      expect(result).not.toMatch(/Matrix/);
+      return [...noted.values()].flatMap(({ candidates }) => candidates).join(' ');
+    };
+    expect(triedOn({ tensorCores: true })).toContain('gatherMatrixLarge');
+    expect(triedOn({ tensorCores: false })).not.toContain('Matrix');
+    expect(triedOn({ tensorCores: true, precision: 'full' })).not.toMatch(/Matrix|Mixed/);
+    const forced = { ...as('a GPU'), variants: { conv2d: 'gatherMatrixLarge' } };
+    expect(withRecorder(forced, () => chooseConv(forced, sizes)).result).not.toContain('Matrix');
+  });
+});
 
 test('a kernel that is refused says where', async () => {
   const spec = { name: 'add/main', entry: 'nowhere', constants: {} };

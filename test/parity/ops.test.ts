@@ -21,7 +21,17 @@ const TIMES_TORCH = 2;
 const STATISTICS = new Set(['instance_norm', 'iln', 'adailn', 'spectral_norm']);
 
 /** Kernels of conv2d beside the one chosen; each takes what it can and leaves the rest to the default. */
-const CONV_VARIANTS = ['winograd', 'winogradTiled', 'gather', 'gatherTiled', 'naive'];
+const CONV_VARIANTS = [
+  ...[
+    'winograd',
+    'winogradTiled',
+    'winogradTiledLarge',
+    'gather',
+    'gatherTiled',
+    'gatherTiledLarge',
+    'naive',
+  ],
+];
 
 function check(what: string, errors: OpError[], torch: Record<string, number>): void {
   const worst = errors.reduce((a, b) => (b.error > a.error ? b : a));

@@ -3,10 +3,17 @@ import type { Device } from '../../device.ts';
 import type { ConvSizes } from '../conv2d.ts';
 import { fitsColumns, prefersColumns } from './columns.ts';
 import { gatherFits } from './gather.ts';
+import type { TileName } from './tile.ts';
 import { fitsWinograd } from './winograd.ts';
 
-/** How a convolution is computed: by a fast algorithm, as matrix products, or as defined. */
-export type ConvPath = 'winograd' | 'columns' | 'gather' | 'gatherTiled' | 'naive';
+type Tiled = 'gatherTiled' | 'gatherMixed' | 'gatherMatrix' | 'winogradTiled';
+
+/**
+ * How a convolution is computed: tiles of a fast algorithm, a linear layer of patches, gathered matrix
+ * products, or as defined. Products by tiles in workgroup memory choose a size each, unless the path ends in
+ * one. Mixed ones multiply 16 bits, matrix ones by tensor cores.
+ */
+export type ConvPath = 'winograd' | 'columns' | 'gather' | 'naive' | Tiled | `${Tiled}${TileName}`;
 
 /**
  * With fewer channels the transforms cost what the products save (a step of ch 16 at 96: 1.70 s with, 1.42 s
@@ -20,26 +27,46 @@ function fitsGather(device: Device, s: ConvSizes): boolean {
 
 /** The fastest path that can compute a layer, by what is known without measuring. */
 function preferredPath(device: Device, sizes: ConvSizes): ConvPath {
+  // Bound by memory, not by multiplying: in 16 bits it would gain nothing.
   if (prefersColumns(sizes)) return 'columns';
+  if (device.precision === 'mixed') return 'gatherMixed';
   const enough = Math.min(sizes.CI, sizes.CO) >= WINOGRAD_CHANNELS;
   if (enough && fitsWinograd(device, sizes)) return 'winograd';
   return fitsGather(device, sizes) ? 'gather' : 'gatherTiled';
 }
 
-/** What a tuner may try: the naive path is never the fastest. */
+/**
+ * Tensor cores are never preferred, only tried: what browsers call experimental must have computed the same
+ * as plain arithmetic on this very adapter before a run uses it.
+ */
+function mixedCandidates(device: Device): ConvPath[] {
+  if (device.isCpu) return ['gatherMixed'];
+  const plain: ConvPath[] = ['gatherMixed', 'gatherMixedSmall', 'gatherMixedLarge'];
+  return device.tensorCores ? [...plain, 'gatherMatrix', 'gatherMatrixSmall', 'gatherMatrixLarge'] : plain;
+}
+
+/** What a tuner may try: the naive path is never the fastest. Sizes of tiles are for GPUs. */
 function candidatesFor(device: Device, sizes: ConvSizes): ConvPath[] {
-  const winograd: ConvPath[] = fitsWinograd(device, sizes) ? ['winograd'] : [];
   const columns: ConvPath[] = prefersColumns(sizes) ? ['columns'] : [];
-  return [...winograd, ...columns, fitsGather(device, sizes) ? 'gather' : 'gatherTiled'];
+  if (device.precision === 'mixed') return [...columns, ...mixedCandidates(device)];
+  const list: ConvPath[] = fitsWinograd(device, sizes) ? ['winograd', ...columns] : columns;
+  if (fitsGather(device, sizes)) list.push('gather');
+  else list.push('gatherTiled');
+  if (device.isCpu) return list;
+  if (list.includes('winograd')) list.push('winogradTiledSmall', 'winogradTiledLarge');
+  return [...list, 'gatherTiledSmall', 'gatherTiledLarge'];
 }
 
 /** The path for one layer: the forced variant where it can compute this, else the tuned or preferred one. */
 export function chooseConv(device: Device, sizes: ConvSizes): ConvPath {
   const forced = device.variants.conv2d ?? '';
-  if (forced === 'naive' || forced === 'gatherTiled') return forced;
-  if (forced.startsWith('winograd') && fitsWinograd(device, sizes)) return 'winograd';
+  if (forced === 'naive' || /^gather(Tiled|Mixed)/.test(forced)) return forced as ConvPath;
+  if (forced.startsWith('gatherMatrix') && device.tensorCores) return forced as ConvPath;
+  if (forced.startsWith('winograd') && fitsWinograd(device, sizes)) return forced as ConvPath;
   if (forced === 'columns' && fitsColumns(sizes)) return 'columns';
   if (forced === 'gather') return fitsGather(device, sizes) ? 'gather' : 'gatherTiled';
   const preferred = preferredPath(device, sizes);
-  return settle(device, 'conv2d', { ...sizes }, preferred, () => candidatesFor(device, sizes));
+  // What was tuned for one precision says nothing of the other.
+  const key = device.precision === 'mixed' ? { ...sizes, MIXED: 1 } : { ...sizes };
+  return settle(device, 'conv2d', key, preferred, () => candidatesFor(device, sizes));
 }

@@ -66,10 +66,8 @@ function forward(x: Tensor, weight: Tensor, b: Tensor | null, s: ConvSizes, epil
   return y;
 }
 
-function backwardInput(dy: Tensor, weight: Tensor, s: ConvSizes): Tensor {
-  const { w, sigma } = unscaled(weight);
-  const shape = [s.N * s.OH * s.OW, s.K * s.K * s.CI];
-  const columns = columnProducts('conv2d.backwardInput', dy, [blockOf(w, s)], shape);
+/** The gradient of a picture from that of its patches [N OH OW, K K CI], divided by sigma. */
+export function gatherPatches(columns: Tensor, sigma: Tensor | null, s: ConvSizes): Tensor {
   const dx = intermediate([s.N, s.H, s.W, s.CI], 'conv2d dx');
   launch({
     kernel: 'conv2d/columns',
@@ -80,6 +78,12 @@ function backwardInput(dy: Tensor, weight: Tensor, s: ConvSizes): Tensor {
     grid: grid1d(elements(dx.shape) / 4, WG),
   });
   return dx;
+}
+
+function backwardInput(dy: Tensor, weight: Tensor, s: ConvSizes): Tensor {
+  const { w, sigma } = unscaled(weight);
+  const shape = [s.N * s.OH * s.OW, s.K * s.K * s.CI];
+  return gatherPatches(columnProducts('conv2d.backwardInput', dy, [blockOf(w, s)], shape), sigma, s);
 }
 
 /** Layers that `fitsColumns`. */

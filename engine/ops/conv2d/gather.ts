@@ -1,10 +1,12 @@
 import { fitsTexture, intermediate, launch, recorder } from '../../recorder.ts';
 import { integers } from '../../scalar.ts';
 import { unscaled } from '../../scaled.ts';
-import type { Shape } from '../../shape.ts';
-import type { Tensor } from '../../tensor.ts';
+import { elements, type Shape } from '../../shape.ts';
+import { type Tensor, viewOf } from '../../tensor.ts';
 import type { ConvSizes } from '../conv2d.ts';
-import { type Epilogue, epilogueFields, geometryBuffer, NO_EPILOGUE } from './geometry.ts';
+import { sumRows } from '../sumRows.ts';
+import { gatherPatches } from './columns.ts';
+import { type Epilogue, epilogueFields, geometryBuffer, NO_EPILOGUE, type Parts } from './geometry.ts';
 import { fold, packedExtent, packWeights } from './pack.ts';
 import { paddedExtent, paddingOfDy, paddingOfX, padPicture } from './pad.ts';
 import { CLAMP, forwardProduct, inputProduct, isDoubling, type Product, REFLECT } from './products.ts';
@@ -34,21 +36,44 @@ export function gatherFits(s: ConvSizes): boolean {
   ].every((extent) => fitsTexture(device, extent));
 }
 
+/** Rows of a transposed weight, one page of memory each, that a core finds again without looking them up. */
+const PAGES = 512;
+
+/** Weights with rows shorter than this many texels share pages. */
+const PAGE = 256;
+
+/**
+ * Cuts the sums over the rows of a large transposed weight: each tile reads 128 bytes of every row, and tiles
+ * that follow each other shall find the rows' pages still known.
+ */
+function splitsOf({ geometry: g }: Product): Parts {
+  const steps = g.tapsY * g.tapsX * g.inQuads;
+  const few = g.images * g.gridH * g.gridW <= 2 * ROWS * SUBGROUP;
+  if (!few || g.outQuads < PAGE / 2 || 4 * steps <= PAGES) return { splits: 1 };
+  const splitSteps = PAGES / 4;
+  return { splits: Math.ceil(steps / splitSteps), splitSteps };
+}
+
+interface RowOptions {
+  readonly epilogue?: Epilogue;
+  /** Rows of w are k. */
+  readonly transposed?: boolean;
+  /** Where the picture begins in `left`. */
+  readonly offset?: readonly [y: number, x: number];
+}
+
 /**
  * y[p,n] = f(b[n] + sum over taps t and channels k of left[source(p) + t, k] w[t,k,n] / sigma), channels
  * padded.
  */
-function gatherRows(
-  label: string,
-  left: Tensor,
-  w: Tensor,
-  { geometry: g }: Product,
-  epilogue: Epilogue,
-  TRANSPOSED: boolean,
-): Tensor {
+function gatherRows(label: string, left: Tensor, w: Tensor, p: Product, options: RowOptions): Tensor {
+  const { geometry: g } = p;
+  const { epilogue = NO_EPILOGUE, transposed: TRANSPOSED = false, offset } = options;
   const QUADS = tileQuads(g.outQuads);
-  const y = intermediate([g.images, g.outH, g.outW, 4 * g.outQuads], label);
-  const geometry = geometryBuffer(g, { epilogue });
+  const parts = TRANSPOSED ? splitsOf(p) : { splits: 1 };
+  const shape = [g.images, g.outH, g.outW, 4 * g.outQuads];
+  const y = intermediate(parts.splits > 1 ? [parts.splits, elements(shape)] : shape, label);
+  const geometry = geometryBuffer(g, { offset, epilogue, parts });
   launch({
     kernel: 'conv2d/gatherRows',
     constants: { ROWS, QUADS, TRANSPOSED, SUBGROUP },
@@ -57,10 +82,10 @@ function gatherRows(
     grid: [
       Math.ceil((g.images * g.gridH * g.gridW) / (ROWS * SUBGROUP)),
       Math.ceil(g.outQuads / QUADS),
-      g.classes * g.classes,
+      parts.splits * g.classes * g.classes,
     ],
   });
-  return y;
+  return parts.splits > 1 ? viewOf(sumRows(y, label), shape) : y;
 }
 
 /** Adds up the taps that are columns of z: a result of `shape`, forward or the gradient of padded x. */
@@ -102,22 +127,51 @@ export function gatherForward(
   const right = packWeights(w, s, p, false);
   const label = 'conv2d.forward';
   if (p.foldsX > 1) {
-    const z = gatherRows(label, left, right, p, NO_EPILOGUE, false);
+    const z = gatherRows(label, left, right, p, {});
     return gatherColumns('conv2d.gatherColumns', z, shape, p, epilogue, 0);
   }
-  const y = gatherRows(label, left, right, p, epilogue, false);
+  const y = gatherRows(label, left, right, p, { epilogue });
   return fold('conv2d.crop', y, shape, { up: 1, before: 0, mode: REFLECT });
+}
+
+/** Positions up to which `byPatches` is asked: the patches of more would not stay in the cache. */
+const MOST_PATCHES = 128;
+
+/**
+ * Whether dx is better computed as patches, one product per output position, which are then gathered: a small
+ * picture with its padding fills twice as many tiles of positions as its outputs do.
+ */
+function byPatches(s: ConvSizes, { geometry: g, foldsX }: Product): boolean {
+  const outputs = s.N * s.OH * s.OW;
+  if (foldsX > 1 || s.K === 1 || s.CI % 4 !== 0 || outputs > MOST_PATCHES) return false;
+  const tiles = (positions: number) => Math.ceil(positions / (ROWS * SUBGROUP));
+  const direct = tiles(g.images * g.gridH * g.gridW) * (g.classes * g.tapsY) ** 2;
+  return 1.3 * tiles(outputs) * s.K * s.K < direct;
+}
+
+/** The product of dy with the weights of all taps, as a layer of 1x1 whose input is the patches. */
+function patchSizes({ N, OH, OW, CO, K, CI }: ConvSizes): ConvSizes {
+  return { N, H: OH, W: OW, CI: K * K * CI, CO, OH, OW, K: 1, S: 1, P: 0, UP: 1 };
 }
 
 /** dx, of the shape of x, from dy. */
 export function gatherBackwardInput(dy: Tensor, weight: Tensor, shape: Shape, s: ConvSizes): Tensor {
   const { w, sigma } = unscaled(weight);
-  const epilogue = { ...NO_EPILOGUE, sigma };
   const p = inputProduct(s);
   const left = padPicture('conv2d.padDy', dy, paddingOfDy(s));
+  const label = 'conv2d.backwardInput';
+  if (byPatches(s, p)) {
+    const patches = patchSizes(s);
+    const product = inputProduct(patches);
+    const right = packWeights(w, patches, product, true);
+    const { beforeY, beforeX } = paddingOfDy(s);
+    const offset = [beforeY, beforeX] as const;
+    return gatherPatches(gatherRows(label, left, right, product, { offset, transposed: true }), sigma, s);
+  }
+  const epilogue = { ...NO_EPILOGUE, sigma };
   const right = packWeights(w, s, p, true);
   const folded = p.foldsX > 1;
-  let dp = gatherRows('conv2d.backwardInput', left, right, p, folded ? NO_EPILOGUE : epilogue, true);
+  let dp = gatherRows(label, left, right, p, { epilogue: folded ? NO_EPILOGUE : epilogue, transposed: true });
   if (folded) {
     const padded = [s.N, s.H * s.UP + 2 * s.P, s.W * s.UP + 2 * s.P, s.CI];
     dp = gatherColumns('conv2d.gatherColumns', dp, padded, p, epilogue, s.S);

@@ -23,10 +23,11 @@ export interface Geometry {
   readonly side: number;
 }
 
-/** Parts of the sum over rows of the grid, for a weight gradient. */
+/** Parts of the sums: over rows of the grid in a weight gradient, else over steps of four channels. */
 export interface Parts {
   readonly splits: number;
-  readonly splitRows: number;
+  readonly splitRows?: number;
+  readonly splitSteps?: number;
 }
 
 /** What follows the sums: division by sigma, bias, activation. */
@@ -56,7 +57,7 @@ interface Extras {
 
 /** The geometry as the kernels read it: a small buffer per content and device. */
 export function geometryBuffer(g: Geometry, extras: Partial<Extras> = {}): Tensor {
-  const { offset = [0, 0], epilogue = NO_EPILOGUE, parts = { splits: 1, splitRows: 0 } } = extras;
+  const { offset = [0, 0], epilogue = NO_EPILOGUE, parts = { splits: 1 } } = extras;
   return integers([
     g.images,
     g.gridH,
@@ -78,7 +79,8 @@ export function geometryBuffer(g: Geometry, extras: Partial<Extras> = {}): Tenso
     g.side,
     ...offset,
     parts.splits,
-    parts.splitRows,
+    parts.splitRows ?? 0,
+    parts.splitSteps ?? 0,
     ...epilogueFields(epilogue),
   ]);
 }

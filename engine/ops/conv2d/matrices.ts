@@ -2,6 +2,7 @@ import type { Device } from '../../device.ts';
 import { copyToTexture, fitsTexture, intermediate, launch } from '../../recorder.ts';
 import { integers } from '../../scalar.ts';
 import type { Tensor } from '../../tensor.ts';
+import { groupsOf, type TileName, tileConstants, tileFor } from './tile.ts';
 
 /** A stack of matrices whose columns are channels: the operands of the Winograd convolution's products. */
 export interface Matrices {
@@ -19,11 +20,12 @@ const LANES = 8;
 /**
  * Whether products read operands from textures and lanes share loads by shuffles (fast on lavapipe), or tiles
  * of buffers go through workgroup memory (GPUs, and adapters without subgroups). The variants `winograd` and
- * `winogradTiled` force it.
+ * `winogradTiled`, with or without the name of a tile behind it, force it.
  */
 export function inTextures({ subgroupSize, variants, isCpu }: Device): boolean {
   if (subgroupSize !== LANES) return false;
-  return variants.conv2d === 'winograd' || (variants.conv2d !== 'winogradTiled' && isCpu);
+  const forced = variants.conv2d ?? '';
+  return forced === 'winograd' || (!forced.startsWith('winogradTiled') && isCpu);
 }
 
 /** Whether the device can hold such matrices. */
@@ -61,24 +63,31 @@ export interface Forms {
  * Products A B of every layer of A with a layer of B, or with one that `a.layers / b.layers` of them share.
  * Both are operands.
  */
-export function multiply(device: Device, a: Matrices, b: Matrices, forms: Forms, label: string): Matrices {
+export function multiply(
+  device: Device,
+  [a, b]: readonly [Matrices, Matrices],
+  forms: Forms,
+  label: string,
+  size?: TileName,
+): Matrices {
   const [m, k] = forms.aByK ? [a.columns, a.rows] : [a.rows, a.columns];
   const n = forms.bByK ? b.columns : b.rows;
   const c = makeMatrices({ layers: a.layers, rows: m, columns: n }, label);
-  const constants = { A_BY_K: forms.aByK, B_BY_K: forms.bByK };
   const bind = [integers([m, n, k, a.layers / b.layers]), a.tensor, b.tensor, c.tensor];
   if (inTextures(device)) {
     const rows = rowsPerLane(m, forms.aByK ? [8, 4] : [8, 4, 2]);
     launch({
       kernel: `${folder}/product`,
-      constants: { ...constants, ROWS: rows, ROW_COUNT: rows },
+      constants: { A_BY_K: forms.aByK, B_BY_K: forms.bByK, ROWS: rows, ROW_COUNT: rows },
       label,
       bind,
       grid: [Math.ceil(m / (rows * LANES)), Math.ceil(n / 32), a.layers],
     });
   } else {
-    const grid = [Math.ceil(m / 64), Math.ceil(n / 64), a.layers] as const;
-    launch({ kernel: `${folder}/productTiled`, constants, label, bind, grid });
+    const extents = { rows: m, columns: n, layers: a.layers };
+    const tile = tileFor(extents, size);
+    const constants = { LEFT_BY_K: forms.aByK, RIGHT_BY_K: forms.bByK, ...tileConstants(tile) };
+    launch({ kernel: `${folder}/productTiled`, constants, label, bind, grid: groupsOf(extents, tile) });
   }
   return c;
 }

@@ -1,12 +1,12 @@
 import { memoised } from '../../memo.ts';
 import { grid1d, intermediate, launch, recorder } from '../../recorder.ts';
+import { scalar } from '../../scalar.ts';
 import type { Tensor } from '../../tensor.ts';
 import type { ConvEpilogue, ConvKernels, ConvSizes } from '../conv2d.ts';
+import { halfScale } from '../halfScale.ts';
 import { fold, unpackWeights } from './pack.ts';
 import { CLAMP, forwardProduct, inputProduct, isDoubling, type Product, REFLECT } from './products.ts';
-
-/** Side of the tile of results a workgroup owns. */
-const TILE = 64;
+import { groupsOf, type TileName, tileConstants, tileFor } from './tile.ts';
 
 /** Workgroups that fill a GPU, or the cores of a processor. */
 const ENOUGH = 512;
@@ -54,22 +54,57 @@ function layersOf(w: Tensor, s: ConvSizes): Tensor {
   });
 }
 
+/** How the products go by tiles. */
+export interface Way {
+  /** Size of the tiles; absent: what suits each product. */
+  readonly size?: TileName;
+  /** Operands in 16 bits (mixed precision). */
+  readonly half?: boolean;
+  /** By tensor cores; wants `half`. */
+  readonly matrices?: boolean;
+}
+
+interface Operands {
+  readonly constants: Record<string, string | boolean>;
+  readonly scale: readonly Tensor[];
+}
+
+/** What the kernels multiply, and what they bind for it. A gradient is scaled for 16 bits. */
+function operandsOf({ half, matrices }: Way, gradient: Tensor | null): Operands {
+  if (!half) return { constants: {}, scale: [] };
+  const constants = {
+    OPERANDS: 'operandsHalf',
+    CORE: matrices ? 'tileMatrix' : 'tile',
+    SCALED: gradient !== null,
+  };
+  return { constants, scale: [gradient ? halfScale(gradient) : scalar(1)] };
+}
+
+interface RowsParts {
+  readonly label: string;
+  readonly picture: Tensor;
+  readonly w: Tensor;
+  readonly b: Tensor | null;
+  readonly product: Product;
+  readonly inputGradient: boolean;
+  readonly epilogue: ConvEpilogue;
+}
+
 /** y[p,n] = f(b[n] + sum over taps t and channels k of picture[source(p) + t, k] w[t,k,n]). */
-function rows(
-  label: string,
-  [picture, w, b]: readonly [Tensor, Tensor, Tensor | null],
-  p: Product,
-  inputGradient: boolean,
-  epilogue: ConvEpilogue,
-): Tensor {
-  const { geometry: g } = p;
+function rows(parts: RowsParts, way: Way): Tensor {
+  const { label, picture, w, b, product, inputGradient } = parts;
+  const { geometry: g } = product;
   const [co, side, , ci] = w.shape;
   const channels = inputGradient ? ci : co;
+  const layers = g.classes * g.classes;
+  const extents = { rows: g.images * g.gridH * g.gridW, columns: channels, layers };
+  const tile = tileFor(extents, way.size);
+  const { constants, scale } = operandsOf(way, inputGradient ? picture : null);
   const y = intermediate([g.images, g.outH, g.outW, channels], label);
   launch({
     kernel: 'conv2d/tiledRows',
     constants: {
-      ...constantsOf(p, picture, channels),
+      ...constantsOf(product, picture, channels),
       WHOLE: g.whole,
       LAYER_START: g.layerStart,
       LAYER_CLASS: g.layerClass,
@@ -78,58 +113,81 @@ function rows(
       LAYER: ci,
       STEP_N: inputGradient ? 1 : side * side * ci,
       STEP_K: inputGradient ? side * side * ci : 1,
-      TRANSPOSED: inputGradient,
-      ...epilogue,
+      RIGHT_BY_K: inputGradient,
+      ...tileConstants(tile),
+      ...parts.epilogue,
+      ...constants,
     },
     label,
-    bind: [picture, w, b ?? w, y],
-    grid: [
-      Math.ceil((g.images * g.gridH * g.gridW) / TILE),
-      Math.ceil(channels / TILE),
-      g.classes * g.classes,
-    ],
+    bind: [picture, w, b ?? w, y, ...scale],
+    grid: groupsOf(extents, tile),
   });
   return y;
 }
 
-function backwardInput(dy: Tensor, w: Tensor, s: ConvSizes): Tensor {
-  const p = inputProduct(s, false);
-  const dp = rows('conv2d.backwardInput', [dy, layersOf(w, s), null], p, true, NO_EPILOGUE);
+function forward(
+  [x, w, b]: readonly [Tensor, Tensor, Tensor | null],
+  s: ConvSizes,
+  epilogue: ConvEpilogue,
+  way: Way,
+): Tensor {
+  const product = forwardProduct(s, false);
+  const label = 'conv2d.forward';
+  return rows({ label, picture: x, w: layersOf(w, s), b, product, inputGradient: false, epilogue }, way);
+}
+
+function backwardInput(dy: Tensor, w: Tensor, s: ConvSizes, way: Way): Tensor {
+  const product = inputProduct(s, false);
+  const label = 'conv2d.backwardInput';
+  const parts = { label, picture: dy, w: layersOf(w, s), b: null, product, inputGradient: true };
+  const dp = rows({ ...parts, epilogue: NO_EPILOGUE }, way);
   const doubling = isDoubling(s);
   const folding = { up: doubling ? 1 : s.UP, before: s.P, mode: doubling ? CLAMP : REFLECT };
   return fold('conv2d.fold', dp, [s.N, s.H, s.W, s.CI], folding);
 }
 
-function backwardWeight(x: Tensor, dy: Tensor, s: ConvSizes): Tensor {
+function backwardWeight(x: Tensor, dy: Tensor, s: ConvSizes, way: Way): Tensor {
   const p = forwardProduct(s, false);
   const { geometry: g } = p;
   const classes = g.classes * g.classes;
   const taps = g.tapsY * g.tapsX;
-  const tiles = [Math.ceil((taps * g.inQuads) / (TILE / 4)), Math.ceil(s.CO / TILE)];
-  const enough = recorder().device.isCpu ? ENOUGH_ON_CPU : ENOUGH;
   const lines = g.images * g.gridH;
-  const wanted = Math.min(lines, Math.ceil(enough / (tiles[0] * tiles[1] * classes)));
+  const enough = recorder().device.isCpu ? ENOUGH_ON_CPU : ENOUGH;
+  // Rows of the grid can be split as fine as it takes to fill the device, so tiles go by their shape alone.
+  const extents = { rows: s.CO, columns: 4 * taps * g.inQuads, layers: classes };
+  const tile = tileFor({ ...extents, layers: classes * lines }, way.size);
+  const [across, down] = groupsOf(extents, tile);
+  const wanted = Math.min(lines, Math.ceil(enough / (across * down * classes)));
   const SPLIT_ROWS = Math.ceil(lines / wanted);
   const splits = Math.ceil(lines / SPLIT_ROWS);
   const partial = [splits, classes, 4 * g.outQuads, taps, 4 * g.inQuads];
   const whole = splits * classes === 1 && s.CI % 4 === 0 && s.CO % 4 === 0;
+  const { constants, scale } = operandsOf(way, dy);
   const dw = intermediate(whole ? [s.CO, s.K, s.K, s.CI] : partial, 'conv2d dw');
   launch({
     kernel: 'conv2d/tiledWeights',
-    constants: { ...constantsOf(p, x, s.CO), SPLIT_ROWS },
+    constants: {
+      ...constantsOf(p, x, s.CO),
+      SPLIT_ROWS,
+      LEFT_BY_K: true,
+      RIGHT_BY_K: true,
+      ...tileConstants(tile),
+      ...constants,
+    },
     label: 'conv2d.backwardWeight',
-    bind: [x, dy, dw],
-    grid: [tiles[0], tiles[1], splits * classes],
+    bind: [x, dy, dw, ...scale],
+    grid: [down, across, splits * classes],
   });
   return whole ? dw : unpackWeights(dw, s, p);
 }
 
 /** Any layer by tiles in shared memory, on any adapter: what gather does by subgroups and textures. */
-export const gatherTiled: ConvKernels = {
-  forward(x, w, b, s, epilogue) {
-    return rows('conv2d.forward', [x, layersOf(w, s), b], forwardProduct(s, false), false, epilogue);
-  },
-  backward(x, w, dy, s, need) {
-    return [need[0] ? backwardInput(dy, w, s) : null, need[1] ? backwardWeight(x, dy, s) : null];
-  },
-};
+export function gatherTiled(way: Way = {}): ConvKernels {
+  return {
+    forward: (x, w, b, s, epilogue) => forward([x, w, b], s, epilogue, way),
+    backward: (x, w, dy, s, need) => [
+      need[0] ? backwardInput(dy, w, s, way) : null,
+      need[1] ? backwardWeight(x, dy, s, way) : null,
+    ],
+  };
+}

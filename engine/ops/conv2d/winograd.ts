@@ -5,6 +5,7 @@ import { integers } from '../../scalar.ts';
 import type { Tensor } from '../../tensor.ts';
 import type { ConvEpilogue, ConvKernels, ConvSizes } from '../conv2d.ts';
 import { fitsMatrices, inTextures, type Matrices, makeMatrices, multiply, operand } from './matrices.ts';
+import type { TileName } from './tile.ts';
 
 // F(4x4,3x3): 36 products per tile of 4x4 outputs and pair of channels instead of 144 (Lavin and Gray, arXiv
 // 1509.09308). Backward is the transpose of every step, so the gradients share dM, and U with forward:
@@ -107,24 +108,30 @@ function weightsOf(w: Tensor, sizes: ConvSizes): Matrices {
   });
 }
 
-function forward(x: Tensor, w: Tensor, b: Tensor | null, sizes: ConvSizes, epilogue: ConvEpilogue): Tensor {
+function forward(
+  [x, w, b]: readonly [Tensor, Tensor, Tensor | null],
+  sizes: ConvSizes,
+  epilogue: ConvEpilogue,
+  size?: TileName,
+): Tensor {
   const { device } = recorder();
   const { N, H, W, CO } = sizes;
   const tiling = tilingOf(device, sizes);
   const forms = { aByK: false, bByK: false };
-  const m = multiply(device, tilesOf('input', x, sizes), weightsOf(w, sizes), forms, 'conv2d.forward');
+  const operands = [tilesOf('input', x, sizes), weightsOf(w, sizes)] as const;
+  const m = multiply(device, operands, forms, 'conv2d.forward', size);
   const y = intermediate([N, H, W, CO], 'conv2d');
   const bind = [transformSizes(sizes, tiling, CO), m.tensor, b ?? w, y];
   transform({ kernel: 'output', bind, items: (tiling.tiles * CO) / 4, constants: { ...epilogue } });
   return y;
 }
 
-function backwardInput(dm: Matrices, w: Tensor, sizes: ConvSizes): Tensor {
+function backwardInput(dm: Matrices, w: Tensor, sizes: ConvSizes, size?: TileName): Tensor {
   const { device } = recorder();
   const { N, H, W, CI } = sizes;
   const tiling = tilingOf(device, sizes);
   const forms = { aByK: false, bByK: true };
-  const dv = multiply(device, dm, weightsOf(w, sizes), forms, 'conv2d.backwardInput');
+  const dv = multiply(device, [dm, weightsOf(w, sizes)], forms, 'conv2d.backwardInput', size);
   const dd = makeMatrices(dv, 'conv2d inputBackward');
   const layer = transformSizes(sizes, tiling, CI);
   const bind = [layer, dv.tensor, dd.tensor];
@@ -140,22 +147,30 @@ function backwardInput(dm: Matrices, w: Tensor, sizes: ConvSizes): Tensor {
   return dx;
 }
 
-function backwardWeight(x: Tensor, dm: Matrices, sizes: ConvSizes): Tensor {
+function backwardWeight(x: Tensor, dm: Matrices, sizes: ConvSizes, size?: TileName): Tensor {
   const { device } = recorder();
   const { CO, CI } = sizes;
   const v = tilesOf('input', x, sizes);
-  const du = multiply(device, dm, v, { aByK: true, bByK: true }, 'conv2d.backwardWeight');
+  const du = multiply(device, [dm, v], { aByK: true, bByK: true }, 'conv2d.backwardWeight', size);
   const dw = intermediate([CO, 3, 3, CI], 'conv2d dw');
   const bind = [weightSizes(sizes, du.layers / LAYERS), du.tensor, dw];
   transform({ kernel: 'weightBackward', bind, items: (CO * CI) / 4 });
   return dw;
 }
 
-/** Layers that `fitsWinograd`. */
-export const winograd: ConvKernels = {
-  forward,
-  backward(x, w, dy, sizes, need) {
-    const dm = tilesOf('outputBackward', dy, sizes);
-    return [need[0] ? backwardInput(dm, w, sizes) : null, need[1] ? backwardWeight(x, dm, sizes) : null];
-  },
-};
+/**
+ * Layers that `fitsWinograd`.
+ * @param size of the tiles of the products, where they go by tiles; absent: what suits each
+ */
+export function winograd(size?: TileName): ConvKernels {
+  return {
+    forward: (x, w, b, sizes, epilogue) => forward([x, w, b], sizes, epilogue, size),
+    backward(x, w, dy, sizes, need) {
+      const dm = tilesOf('outputBackward', dy, sizes);
+      return [
+        need[0] ? backwardInput(dm, w, sizes, size) : null,
+        need[1] ? backwardWeight(x, dm, sizes, size) : null,
+      ];
+    },
+  };
+}
