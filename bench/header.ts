@@ -38,7 +38,8 @@ function git(...args: string[]): string {
   }
 }
 
-function commit(): string {
+/** Short hash of the checkout, `+` where files were changed since. */
+export function commit(): string {
   const changed = git('status', '--porcelain', '--untracked-files=no', '--', ':!bench/results');
   return (git('rev-parse', '--short', 'HEAD') || 'unknown') + (changed ? '+' : '');
 }

@@ -31,11 +31,12 @@ const NO_OPS = ['lib', 'measure'];
 /** What an op still lacks, as `kernels/NAME` or `case NAME`. Shrinks to nothing before the first release. */
 const PENDING = ['case fill'];
 
+/** Files of a room, less installed packages: bench/peers/workers has its own. */
 function filesUnder(room: string): string[] {
   const folder = join(root, room);
   if (!existsSync(folder)) return [];
   return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
+    .filter((entry) => entry.isFile() && !/\bnode_modules\b/.test(entry.parentPath))
     .map((entry) =>
       join(entry.parentPath, entry.name)
         .slice(root.length + 1)

@@ -3,7 +3,8 @@
 // source undoes reflection padding by P and nearest upsampling by UP. x [N,H,W,4 C4], y [N OH OW,K,K,4 C4].
 // One invocation owns four channels of one tap of one position.
 // backward: dx[n,y,x,c] = sum of dy[p, kh, kw, c] over the taps whose source is (y, x), divided by sigma
-// where SCALED, in the order of p and taps. One invocation owns four channels of one pixel.
+// where SCALED, in the order of p and taps. PICTURE: dy [N,OH,K,OW,K,4 C4] instead of [N,OH,OW,K,K,4 C4].
+// One invocation owns four channels of one pixel.
 // needs: flat padding
 const N: u32 = 1;
 const H: u32 = 1;
@@ -15,6 +16,7 @@ const K: u32 = 1;
 const S: u32 = 1;
 const P: u32 = 0;
 const UP: u32 = 1;
+const PICTURE: bool = false;
 const SCALED: bool = false;
 const WG: u32 = 64;
 
@@ -65,7 +67,9 @@ fn backward(
     for (var across = 0u; across < OW * K; across++) {
       if (source(across / K * S + across % K, W) == column) {
         let p = (n * OH + vertical / K) * OW + across / K;
-        sum += x[((p * K + vertical % K) * K + across % K) * C4 + i % C4];
+        let row_at = (p * K + vertical % K) * K + across % K;
+        let picture_at = (n * OH * K + vertical) * OW * K + across;
+        sum += x[select(row_at, picture_at, PICTURE) * C4 + i % C4];
       }
     }
   }

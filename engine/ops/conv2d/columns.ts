@@ -66,13 +66,16 @@ function forward(x: Tensor, weight: Tensor, b: Tensor | null, s: ConvSizes, epil
   return y;
 }
 
-/** The gradient of a picture from that of its patches [N OH OW, K K CI], divided by sigma. */
+/**
+ * The gradient of a picture from that of its patches, divided by sigma: rows [N OH OW, K K CI], or the
+ * picture that `patchProduct` makes.
+ */
 export function gatherPatches(columns: Tensor, sigma: Tensor | null, s: ConvSizes): Tensor {
   const dx = intermediate([s.N, s.H, s.W, s.CI], 'conv2d dx');
   launch({
     kernel: 'conv2d/columns',
     entry: 'backward',
-    constants: { ...sizesOf(s), SCALED: sigma !== null },
+    constants: { ...sizesOf(s), PICTURE: columns.shape.length === 4, SCALED: sigma !== null },
     label: 'conv2d.columns',
     bind: [columns, sigma ?? columns, dx],
     grid: grid1d(elements(dx.shape) / 4, WG),

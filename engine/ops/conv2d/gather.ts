@@ -9,7 +9,15 @@ import { gatherPatches } from './columns.ts';
 import { type Epilogue, epilogueFields, geometryBuffer, NO_EPILOGUE, type Parts } from './geometry.ts';
 import { fold, packedExtent, packWeights } from './pack.ts';
 import { paddedExtent, paddingOfDy, paddingOfX, padPicture } from './pad.ts';
-import { CLAMP, forwardProduct, inputProduct, isDoubling, type Product, REFLECT } from './products.ts';
+import {
+  CLAMP,
+  forwardProduct,
+  inputProduct,
+  isDoubling,
+  type Product,
+  patchProduct,
+  REFLECT,
+} from './products.ts';
 
 /**
  * Positions of a lane, and lanes: the tile of gatherRows is ROWS * SUBGROUP positions by 4 * QUADS channels.
@@ -149,27 +157,19 @@ function byPatches(s: ConvSizes, { geometry: g, foldsX }: Product): boolean {
   return 1.3 * tiles(outputs) * s.K * s.K < direct;
 }
 
-/** The product of dy with the weights of all taps, as a layer of 1x1 whose input is the patches. */
-function patchSizes({ N, OH, OW, CO, K, CI }: ConvSizes): ConvSizes {
-  return { N, H: OH, W: OW, CI: K * K * CI, CO, OH, OW, K: 1, S: 1, P: 0, UP: 1 };
-}
-
 /** dx, of the shape of x, from dy. */
 export function gatherBackwardInput(dy: Tensor, weight: Tensor, shape: Shape, s: ConvSizes): Tensor {
   const { w, sigma } = unscaled(weight);
   const p = inputProduct(s);
   const left = padPicture('conv2d.padDy', dy, paddingOfDy(s));
   const label = 'conv2d.backwardInput';
+  const right = packWeights(w, s, p, true);
   if (byPatches(s, p)) {
-    const patches = patchSizes(s);
-    const product = inputProduct(patches);
-    const right = packWeights(w, patches, product, true);
     const { beforeY, beforeX } = paddingOfDy(s);
-    const offset = [beforeY, beforeX] as const;
-    return gatherPatches(gatherRows(label, left, right, product, { offset, transposed: true }), sigma, s);
+    const options = { offset: [beforeY, beforeX] as const, transposed: true };
+    return gatherPatches(gatherRows(label, left, right, patchProduct(s), options), sigma, s);
   }
   const epilogue = { ...NO_EPILOGUE, sigma };
-  const right = packWeights(w, s, p, true);
   const folded = p.foldsX > 1;
   let dp = gatherRows(label, left, right, p, { epilogue: folded ? NO_EPILOGUE : epilogue, transposed: true });
   if (folded) {

@@ -201,3 +201,30 @@ function foldedInput(s: ConvSizes, outH: number, foldsY: number): Product {
   const padding = { up: 1, beforeY, beforeX: 0, mode: ZERO, height: gridH + beforeY, width: s.OW };
   return { geometry, padding, foldsY, foldsX: s.K };
 }
+
+/**
+ * The gradients of all patches, one product per tap and output: a picture [N, OH K, OW K, CI] in which
+ * element (kh, kw) of the patch of output (i, j) is pixel (i K + kh, j K + kw).
+ */
+export function patchProduct(s: ConvSizes): Product {
+  const geometry: Geometry = {
+    ...PLAIN,
+    images: s.N,
+    gridH: s.OH,
+    gridW: s.OW,
+    classes: s.K,
+    outStride: s.K,
+    outH: s.OH * s.K,
+    outW: s.OW * s.K,
+    outQuads: quadsOf(s.CI),
+    inQuads: quadsOf(s.CO),
+    tapsY: 1,
+    tapsX: 1,
+    whole: s.K,
+    layerClass: 1,
+    layerTap: 0,
+    side: s.K,
+  };
+  const padding = { up: 1, beforeY: 0, beforeX: 0, mode: ZERO, height: s.OH, width: s.OW };
+  return { geometry, padding, foldsY: 1, foldsX: 1 };
+}
