@@ -7,8 +7,7 @@
 // x: texel column * inQuads + quad of k, row, layer image. y: buffer [images, outH, outW, 4 outQuads].
 // sigma: one number where the geometry says so (a weight under spectral norm is w / sigma), else not read.
 // w: layers of rows n with texels of k, or (TRANSPOSED) of rows k with texels of n.
-// With several splits of `splitSteps` steps each, y is their partial sums [splits, ...y], without epilogue.
-// Grid: ceil(positions / (ROWS * SUBGROUP)), ceil(outQuads / QUADS), splits * classes².
+// Grid: ceil(positions / (ROWS * SUBGROUP)), ceil(outQuads / QUADS), classes².
 // ROWS: 4 or 8. QUADS: 4, 6 or 8. SUBGROUP: 8.
 // static: QUADS TRANSPOSED
 // needs: geometry activate
@@ -58,9 +57,7 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) lan
   let g = geometry;
   let first = tile.x * ROWS * SUBGROUP + lane;
   let n0 = tile.y * QUADS;
-  let parts = g.classes * g.classes;
-  let split = tile.z / parts;
-  let cy = tile.z % parts / g.classes;
+  let cy = tile.z / g.classes;
   let cx = tile.z % g.classes;
   let positions = g.images * g.gridH * g.gridW;
   var at: array<vec3u, ROWS>;
@@ -77,8 +74,6 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) lan
   let skipX = u32(cx >= g.whole);
   let across = g.tapsX - skipX;
   let steps = (g.tapsY - skipY) * across * g.inQuads;
-  let start = min(split * g.splitSteps, steps);
-  let end = select(steps, min(start + g.splitSteps, steps), g.splits > 1);
   // 0 where all taps of the axis are columns of one product.
   let startY = select(g.layerStart + i32(cy) * g.layerClass, 0, g.tapsY * g.classes == 1);
   let startX = select(g.layerStart + i32(cx) * g.layerClass, 0, g.tapsX * g.classes == 1);
@@ -94,14 +89,11 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) lan
   // One step is four k of one tap; the quads of neighbouring taps follow each other.
   let firstX = skipX * g.inQuads;
   let endX = g.tapsX * g.inQuads;
-  let tap = start / g.inQuads;
-  let ty = tap / across;
-  let tx = tap - ty * across;
-  var k = start - tap * g.inQuads;
-  var near = vec2u(firstX + tx * g.inQuads + k, skipY + ty);
-  var layer = (startY + i32(skipY + ty) * g.layerTap) * side + startX + i32(skipX + tx) * g.layerTap;
+  var k = 0u;
+  var near = vec2u(firstX, skipY);
+  var layer = (startY + i32(skipY) * g.layerTap) * side + startX + i32(skipX) * g.layerTap;
   let nextRow = (side - i32(across)) * g.layerTap;
-  for (var i = start; i < end; i++) {
+  for (var i = 0u; i < steps; i++) {
     var a: Rows;
     for (var r = 0u; r < ROWS; r++) {
       a[r] = textureLoad(x, at[r].xy + near, at[r].z);
@@ -160,7 +152,7 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) lan
         if (g.bias == 1) {
           sum += bias[n0 + j];
         }
-        let row = ((split * g.images + line / g.gridH) * g.outH + oy) * g.outW + ox;
+        let row = (line / g.gridH * g.outH + oy) * g.outW + ox;
         y[row * g.outQuads + n0 + j] = activate(sum, g.activation, g.slope);
       }
     }

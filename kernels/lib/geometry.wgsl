@@ -21,9 +21,8 @@ struct Geometry {
   side: u32,        // layers of the kernel in a row: layer = row * side + column
   offsetY: u32,     // row and column of the texture where the gathered picture (gatherWeights: dy) begins
   offsetX: u32,
-  splits: u32,      // parts of the sums: over rows of the grid (gatherWeights), over steps (gatherRows)
+  splits: u32,      // weight gradient: parts of the sum over rows of the grid
   splitRows: u32,   // rows of the grid per part
-  splitSteps: u32,  // steps per part
   scaled: u32,      // 1: divide by sigma
   bias: u32,        // 1: add bias
   activation: u32,  // 0 none, 1 LeakyReLU, 2 ReLU, 3 tanh

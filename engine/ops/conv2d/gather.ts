@@ -1,12 +1,11 @@
 import { fitsTexture, intermediate, launch, recorder } from '../../recorder.ts';
 import { integers } from '../../scalar.ts';
 import { unscaled } from '../../scaled.ts';
-import { elements, type Shape } from '../../shape.ts';
-import { type Tensor, viewOf } from '../../tensor.ts';
+import type { Shape } from '../../shape.ts';
+import type { Tensor } from '../../tensor.ts';
 import type { ConvSizes } from '../conv2d.ts';
-import { sumRows } from '../sumRows.ts';
 import { gatherPatches } from './columns.ts';
-import { type Epilogue, epilogueFields, geometryBuffer, NO_EPILOGUE, type Parts } from './geometry.ts';
+import { type Epilogue, epilogueFields, geometryBuffer, NO_EPILOGUE } from './geometry.ts';
 import { fold, packedExtent, packWeights } from './pack.ts';
 import { paddedExtent, paddingOfDy, paddingOfX, padPicture } from './pad.ts';
 import {
@@ -44,24 +43,6 @@ export function gatherFits(s: ConvSizes): boolean {
   ].every((extent) => fitsTexture(device, extent));
 }
 
-/** Rows of a transposed weight, one page of memory each, that a core finds again without looking them up. */
-const PAGES = 512;
-
-/** Weights with rows shorter than this many texels share pages. */
-const PAGE = 256;
-
-/**
- * Cuts the sums over the rows of a large transposed weight: each tile reads 128 bytes of every row, and tiles
- * that follow each other shall find the rows' pages still known.
- */
-function splitsOf({ geometry: g }: Product): Parts {
-  const steps = g.tapsY * g.tapsX * g.inQuads;
-  const few = g.images * g.gridH * g.gridW <= 2 * ROWS * SUBGROUP;
-  if (!few || g.outQuads < PAGE / 2 || 4 * steps <= PAGES) return { splits: 1 };
-  const splitSteps = PAGES / 4;
-  return { splits: Math.ceil(steps / splitSteps), splitSteps };
-}
-
 interface RowOptions {
   readonly epilogue?: Epilogue;
   /** Rows of w are k. */
@@ -78,10 +59,8 @@ function gatherRows(label: string, left: Tensor, w: Tensor, p: Product, options:
   const { geometry: g } = p;
   const { epilogue = NO_EPILOGUE, transposed: TRANSPOSED = false, offset } = options;
   const QUADS = tileQuads(g.outQuads);
-  const parts = TRANSPOSED ? splitsOf(p) : { splits: 1 };
-  const shape = [g.images, g.outH, g.outW, 4 * g.outQuads];
-  const y = intermediate(parts.splits > 1 ? [parts.splits, elements(shape)] : shape, label);
-  const geometry = geometryBuffer(g, { offset, epilogue, parts });
+  const y = intermediate([g.images, g.outH, g.outW, 4 * g.outQuads], label);
+  const geometry = geometryBuffer(g, { offset, epilogue });
   launch({
     kernel: 'conv2d/gatherRows',
     constants: { ROWS, QUADS, TRANSPOSED, SUBGROUP },
@@ -90,10 +69,10 @@ function gatherRows(label: string, left: Tensor, w: Tensor, p: Product, options:
     grid: [
       Math.ceil((g.images * g.gridH * g.gridW) / (ROWS * SUBGROUP)),
       Math.ceil(g.outQuads / QUADS),
-      parts.splits * g.classes * g.classes,
+      g.classes * g.classes,
     ],
   });
-  return parts.splits > 1 ? viewOf(sumRows(y, label), shape) : y;
+  return y;
 }
 
 /** Adds up the taps that are columns of z: a result of `shape`, forward or the gradient of padded x. */

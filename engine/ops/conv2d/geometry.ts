@@ -23,11 +23,10 @@ export interface Geometry {
   readonly side: number;
 }
 
-/** Parts of the sums: over rows of the grid in a weight gradient, else over steps of four channels. */
+/** Parts of the sum over rows of the grid, for a weight gradient. */
 export interface Parts {
   readonly splits: number;
-  readonly splitRows?: number;
-  readonly splitSteps?: number;
+  readonly splitRows: number;
 }
 
 /** What follows the sums: division by sigma, bias, activation. */
@@ -57,7 +56,7 @@ interface Extras {
 
 /** The geometry as the kernels read it: a small buffer per content and device. */
 export function geometryBuffer(g: Geometry, extras: Partial<Extras> = {}): Tensor {
-  const { offset = [0, 0], epilogue = NO_EPILOGUE, parts = { splits: 1 } } = extras;
+  const { offset = [0, 0], epilogue = NO_EPILOGUE, parts = { splits: 1, splitRows: 0 } } = extras;
   return integers([
     g.images,
     g.gridH,
@@ -79,8 +78,7 @@ export function geometryBuffer(g: Geometry, extras: Partial<Extras> = {}): Tenso
     g.side,
     ...offset,
     parts.splits,
-    parts.splitRows ?? 0,
-    parts.splitSteps ?? 0,
+    parts.splitRows,
     ...epilogueFields(epilogue),
   ]);
 }

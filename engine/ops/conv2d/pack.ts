@@ -56,11 +56,15 @@ export function packedExtent(s: ConvSizes, p: Product, inputGradient: boolean): 
   return packingOf(s, p, inputGradient).extent;
 }
 
-/** Whether layers are single kernel elements and their rows lie in w as the queue can copy them. */
+/** Numbers of a layer from which on its own copy costs the host less than it saves the adapter. */
+const WORTH_COPYING = 2 ** 14;
+
+/** Whether layers are single kernel elements, large, and their rows lie in w as the queue can copy them. */
 function copyable(s: ConvSizes, { layers, extent }: Packing): boolean {
   const { K, CI, CO } = s;
   const plain = layers.length === K * K && layers.every(([y, endY, x, endX]) => endY - y + endX - x === 2);
-  return plain && CI % 4 === 0 && extent.height === CO && ((K * K * CI) / 4) % COPY_ROW === 0;
+  const large = CI * CO >= WORTH_COPYING;
+  return plain && large && CI % 4 === 0 && extent.height === CO && ((K * K * CI) / 4) % COPY_ROW === 0;
 }
 
 function copyLayers(w: Tensor, texture: Tensor, { K, CI, CO }: ConvSizes): void {
