@@ -179,6 +179,11 @@ const cli = yargs(hideBin(process.argv))
         .option('dis-layers', { string: true, default: '7,5', describe: 'layers of the discriminators' })
         .option('batch', { number: true, default: 1, describe: 'pictures a step and domain' })
         .option('full', { boolean: true, default: false, describe: 'the full generator' })
+        .option('checkpoint-activations', {
+          boolean: true,
+          default: false,
+          describe: 'residual blocks computed twice instead of kept',
+        })
         .option('iterations', { number: true, default: 5, describe: 'iterations to time' })
         .option('tune', TUNE)
         .option('profile', { boolean: true, default: false, describe: 'kernel by kernel' })
@@ -187,10 +192,11 @@ const cli = yargs(hideBin(process.argv))
     (args) =>
       runCli(() =>
         withDevice(args, async (device) => {
-          const { size, ch, nRes, batch } = args;
+          const { size, ch, nRes, batch, checkpointActivations } = args;
           const { precision } = device;
           const disLayers = disLayersOf(args.disLayers);
-          const config = { ...DEFAULTS, light: !args.full, size, ch, nRes, batch, disLayers };
+          const shape = { light: !args.full, size, ch, nRes, batch, disLayers };
+          const config = { ...DEFAULTS, ...shape, checkpointActivations };
           await tuneWork(device, args.tune ?? defaultMode(device), (paper) => stepOnPaper(paper, config));
           const watch = openStopwatch(device);
           const report = await reportStep(watch, config, args.iterations);

@@ -43,6 +43,12 @@ const cli = yargs(hideBin(process.argv))
     default: DEFAULTS.disLayers.join(','),
     describe: 'layers of the global and local discriminators',
   })
+  .option('checkpoint-activations', {
+    group: 'Plan:',
+    boolean: true,
+    default: false,
+    describe: 'residual blocks are computed twice instead of kept',
+  })
   .example('$0', 'is this machine ready?')
   .example('$0 --plan --size 256 --ch 64 --full', 'does full-size training fit?')
   .check(checkValues)
@@ -110,8 +116,9 @@ function describeNeed(need: MemoryNeed): Row[] {
 
 function configOf(args: Args): UgatitConfig {
   const light = args.full === undefined ? args.light : !args.full;
-  const { size: side, ch, batch, nRes } = args;
-  return { ...DEFAULTS, light, size: side, ch, batch, nRes, disLayers: disLayersOf(args.disLayers) };
+  const { size: side, ch, batch, nRes, checkpointActivations } = args;
+  const disLayers = disLayersOf(args.disLayers);
+  return { ...DEFAULTS, light, size: side, ch, batch, nRes, disLayers, checkpointActivations };
 }
 
 async function describePlan(device: Device, config: UgatitConfig): Promise<Row[]> {

@@ -143,6 +143,12 @@ const cli = yargs(hideBin(process.argv))
     defaultDescription: 'auto on a GPU, off on a processor',
     describe: 'time kernels against each other first (at most 60 s, once per adapter)',
   })
+  .option('checkpoint-activations', {
+    group: 'Training:',
+    boolean: true,
+    defaultDescription: 'false',
+    describe: 'less GPU memory for more time: residual blocks are computed twice; the same numbers',
+  })
   .option('precision', {
     group: 'Training:',
     choices: PRECISIONS,
@@ -179,6 +185,7 @@ const cli = yargs(hideBin(process.argv))
   .example('$0 --data cat2dog --light', 'dataset/cat2dog/{trainA,trainB,testA,testB} at 256x256')
   .example('$0 --resume --out results/cat2dog', 'continue after a stop, a crash or Ctrl-C')
   .example('$0 --data cat2dog --init authors.pt', "start from weights trained with the authors' code")
+  .example('$0 --data cat2dog --batch 2 --checkpoint-activations', 'a larger batch in less GPU memory')
   .check(checkValues)
   .wrap(110)
   .strict()
@@ -214,6 +221,7 @@ function configFrom(args: Args, base: RunConfig): RunConfig {
       cycleWeight: number('cycle-weight', model.cycleWeight),
       identityWeight: number('identity-weight', model.identityWeight),
       camWeight: number('cam-weight', model.camWeight),
+      checkpointActivations: args['checkpoint-activations'] ?? model.checkpointActivations ?? false,
     },
     iterations: wholeNumber('iterations', args.iterations ?? base.iterations, 1),
     lr: number('lr', base.lr),
@@ -228,7 +236,7 @@ function configFrom(args: Args, base: RunConfig): RunConfig {
 }
 
 /** Options that a continuation may change; everything else must be as the run was started. */
-const CHANGEABLE = new Set(['iterations', 'lr', 'dataRoot']);
+const CHANGEABLE = new Set(['iterations', 'lr', 'dataRoot', 'checkpointActivations']);
 
 function demandSame(before: RunConfig, now: RunConfig, folder: string): void {
   const flat = ({ model, ...rest }: RunConfig) => Object.entries({ precision: 'full', ...rest, ...model });

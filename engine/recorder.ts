@@ -1,6 +1,7 @@
 import type { Device } from './device.ts';
 import { AdawnError, KernelError, ShapeError } from './errors.ts';
 import { type BindingKind, bindingsOf, type KernelSpec } from './kernel.ts';
+import type { Remembered } from './memo.ts';
 import { type Shape, show } from './shape.ts';
 import { bytesOf, type Extent, makeTensor, rootOf, type Tensor, viewOf } from './tensor.ts';
 
@@ -33,13 +34,19 @@ export interface Launch {
 /** How a differentiable op passes gradients on. `need[i]` is false where nobody asked for input i's. */
 export type Backward = (dy: (Tensor | null)[], need: boolean[]) => (Tensor | null)[];
 
+/** Instead of a rule: records the ops behind the outputs anew, so that their own rules apply. */
+export interface Recomputation {
+  /** @returns the same outputs as new tensors */
+  readonly recompute: () => readonly Tensor[];
+}
+
 /** An op as the autograd sees it: what came in, what went out, and the rule back. */
 export interface GraphNode {
   readonly op: string;
   readonly order: number;
   readonly inputs: readonly (Tensor | null)[];
   readonly outputs: readonly Tensor[];
-  readonly backward: Backward;
+  readonly backward: Backward | Recomputation;
 }
 
 /** What `record` fills: the launches in order, and the graph for differentiation. */
@@ -48,8 +55,7 @@ export interface Recorder {
   readonly launches: Launch[];
   /** By id of the output tensor. */
   readonly producers: Map<number, GraphNode>;
-  /** Results that stay valid until a tensor they came from is written: packed weights. */
-  readonly memo: Map<string, { value: unknown; sources: Tensor[]; versions: number[] }>;
+  readonly memo: Map<string, Remembered>;
   /** Times memory was written by a launch of this program: by buffer where it lives on, else by tensor. */
   readonly versions: Map<GPUBuffer | number, number>;
   nodes: number;
@@ -175,6 +181,12 @@ function memoryOf(tensor: Tensor): GPUBuffer | number {
   return root.storage?.buffer ?? root.id;
 }
 
+/** How often launches of this program have written each tensor's memory so far. */
+export function versionsOf(tensors: readonly Tensor[]): number[] {
+  const { versions } = recorder();
+  return tensors.map((tensor) => versions.get(memoryOf(tensor)) ?? 0);
+}
+
 /**
  * Lets an intermediate result live in memory that stays, instead of a buffer of the plan: no copy.
  * @throws AdawnError when the result has memory already or has another size.
@@ -230,7 +242,7 @@ export function differentiable(
   op: string,
   inputs: readonly (Tensor | null)[],
   outputs: readonly Tensor[],
-  backward: Backward,
+  backward: Backward | Recomputation,
 ): void {
   const rec = recorder();
   const node: GraphNode = { op, order: rec.nodes++, inputs, outputs, backward };
@@ -242,21 +254,6 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
   const y = viewOf(x, shape);
   differentiable('reshape', [x], [y], ([dy]) => [reshape(dy!, x.shape)]);
   return y;
-}
-
-/**
- * Computes `make()` once as long as no launch writes one of `sources` in between
- * (a weight packed for the forward pass serves every use of it in the step).
- */
-export function memoised<T>(key: string, sources: Tensor[], make: () => T): T {
-  const { memo, versions } = recorder();
-  const full = `${key}:${sources.map((s) => s.id).join(',')}`;
-  const now = sources.map((s) => versions.get(memoryOf(s)) ?? 0);
-  const known = memo.get(full);
-  if (known?.versions.every((v, i) => v === now[i])) return known.value as T;
-  const value = make();
-  memo.set(full, { value, sources, versions: now });
-  return value;
 }
 
 /** The kernel variant to use for an op: the forced one where there is one, else `preferred`. */

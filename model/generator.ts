@@ -1,3 +1,4 @@
+import { checkpoint } from '../engine/checkpoint.ts';
 import { AdawnError } from '../engine/errors.ts';
 import { camPool, camWeight, heatMap } from '../engine/ops/cam.ts';
 import { concat } from '../engine/ops/concat.ts';
@@ -19,6 +20,8 @@ export interface GeneratorConfig {
   readonly ch: number;
   /** Residual blocks in the encoder, and again in the decoder. */
   readonly nRes: number;
+  /** Compute residual blocks once more on the way back instead of keeping them: less memory, same bits. */
+  readonly checkpointActivations?: boolean;
 }
 
 /** What a generator gives for a picture. */
@@ -93,14 +96,24 @@ function upSpecs(slot: number, ci: number, co: number): ParameterSpec[] {
   ];
 }
 
-function encode(p: Lookup, nRes: number, picture: Tensor): Tensor {
+/** A residual block, recomputed on the way back where the configuration says so. */
+function residual({ checkpointActivations }: GeneratorConfig, inputs: Tensor[], build: () => Tensor): Tensor {
+  return checkpointActivations ? checkpoint(inputs, build) : build();
+}
+
+function encode(p: Lookup, config: GeneratorConfig, picture: Tensor): Tensor {
   const activation = 'relu';
   let x = instanceNorm(conv(p, 'DownBlock.1', picture, { pad: 3 }), { activation });
   x = instanceNorm(conv(p, 'DownBlock.5', x, { pad: 1, stride: 2 }), { activation });
   x = instanceNorm(conv(p, 'DownBlock.9', x, { pad: 1, stride: 2 }), { activation });
-  for (let i = 0; i < nRes; i++) {
-    const h = instanceNorm(conv(p, `${encoderBlock(i)}.1`, x, { pad: 1 }), { activation });
-    x = instanceNorm(conv(p, `${encoderBlock(i)}.5`, h, { pad: 1 }), { residual: x });
+  for (let i = 0; i < config.nRes; i++) {
+    const [first, second] = [1, 5].map((slot) => `${encoderBlock(i)}.${slot}`);
+    const before = x;
+    const inputs = [before, one(p, `${first}.weight`), one(p, `${second}.weight`)];
+    x = residual(config, inputs, () => {
+      const h = instanceNorm(conv(p, first, before, { pad: 1 }), { activation });
+      return instanceNorm(conv(p, second, h, { pad: 1 }), { residual: before });
+    });
   }
   return x;
 }
@@ -125,7 +138,12 @@ function attention(p: Lookup, x: Tensor): Attention {
 }
 
 /** gamma and beta of every AdaILN, [N, 4ch] each. */
-function style(p: Lookup, { light }: GeneratorConfig, y: Tensor): { gamma: Tensor; beta: Tensor } {
+interface Style {
+  readonly gamma: Tensor;
+  readonly beta: Tensor;
+}
+
+function style(p: Lookup, { light }: GeneratorConfig, y: Tensor): Style {
   const [N, H, W, C] = y.shape;
   const activation = 'relu';
   const flat = light ? camPool(y).gap : reshape(y, [N, H * W * C]);
@@ -135,14 +153,18 @@ function style(p: Lookup, { light }: GeneratorConfig, y: Tensor): { gamma: Tenso
   return { gamma, beta: linear(h, one(p, 'beta.weight'), null) };
 }
 
-function decode(p: Lookup, nRes: number, y: Tensor, gamma: Tensor, beta: Tensor): Tensor {
+function decode(p: Lookup, config: GeneratorConfig, y: Tensor, { gamma, beta }: Style): Tensor {
   const activation = 'relu';
   let x = y;
-  for (let i = 1; i <= nRes; i++) {
+  for (let i = 1; i <= config.nRes; i++) {
     const block = `UpBlock1_${i}`;
-    const rho = (j: number) => one(p, `${block}.norm${j}.rho`);
-    const h = adailn(conv(p, `${block}.conv1`, x, { pad: 1 }), rho(1), gamma, beta, { activation });
-    x = adailn(conv(p, `${block}.conv2`, h, { pad: 1 }), rho(2), gamma, beta, { residual: x });
+    const [rho1, rho2] = [1, 2].map((j) => one(p, `${block}.norm${j}.rho`));
+    const weights = [1, 2].map((j) => one(p, `${block}.conv${j}.weight`));
+    const before = x;
+    x = residual(config, [before, ...weights, rho1, rho2, gamma, beta], () => {
+      const h = adailn(conv(p, `${block}.conv1`, before, { pad: 1 }), rho1, gamma, beta, { activation });
+      return adailn(conv(p, `${block}.conv2`, h, { pad: 1 }), rho2, gamma, beta, { residual: before });
+    });
   }
   for (const slot of [2, 7]) {
     const norm = (part: string) => one(p, `UpBlock2.${slot + 1}.${part}`);
@@ -166,7 +188,6 @@ export function generator(p: Lookup, config: GeneratorConfig, picture: Tensor): 
         'resize the picture, or use a light model',
     );
   }
-  const { logit, y } = attention(p, encode(p, config.nRes, picture));
-  const { gamma, beta } = style(p, config, y);
-  return { image: decode(p, config.nRes, y, gamma, beta), camLogit: logit, heatmap: heatMap(y) };
+  const { logit, y } = attention(p, encode(p, config, picture));
+  return { image: decode(p, config, y, style(p, config, y)), camLogit: logit, heatmap: heatMap(y) };
 }

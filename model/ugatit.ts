@@ -1,12 +1,9 @@
 import type { Device } from '../engine/device.ts';
 import { AdawnError } from '../engine/errors.ts';
-import { concat, split } from '../engine/ops/concat.ts';
-import { bceWithLogitsToConstant, l1Loss, mseToConstant } from '../engine/ops/loss.ts';
-import { weightedSum } from '../engine/ops/weightedSum.ts';
 import type { Tensor } from '../engine/tensor.ts';
-import { checkDiscriminator, discriminator, discriminatorSpecs, type Judgement } from './discriminator.ts';
+import { checkDiscriminator, discriminatorSpecs } from './discriminator.ts';
 import { generator, generatorSpecs, type Translation } from './generator.ts';
-import { allocateEnsemble, clipRho, type Ensemble, freeEnsemble, lookup, optimise } from './network.ts';
+import { allocateEnsemble, type Ensemble, freeEnsemble, lookup } from './network.ts';
 import { allocateGroup, freeGroup, type ParameterGroup, type ParameterSpec } from './parameters.ts';
 
 /** U-GAT-IT's options; names and defaults are the authors' (their `main.py`). */
@@ -23,6 +20,12 @@ export interface UgatitConfig {
   readonly cycleWeight: number;
   readonly identityWeight: number;
   readonly camWeight: number;
+  /**
+   * Compute the generators' residual blocks once more on the way back instead of keeping what is in them.
+   * Changes memory and time, but no number, so a continued run may change it. Absent (as in files of older
+   * versions): no.
+   */
+  readonly checkpointActivations?: boolean;
 }
 
 export const DEFAULTS: UgatitConfig = {
@@ -41,8 +44,8 @@ export const DEFAULTS: UgatitConfig = {
 
 export const GENERATORS = ['genA2B', 'genB2A'] as const;
 export const DISCRIMINATORS = ['disGA', 'disGB', 'disLA', 'disLB'] as const;
-type Generator = (typeof GENERATORS)[number];
-type Discriminator = (typeof DISCRIMINATORS)[number];
+export type Generator = (typeof GENERATORS)[number];
+export type Discriminator = (typeof DISCRIMINATORS)[number];
 
 /** Throws one sentence for a configuration that cannot work. @throws AdawnError */
 export function checkConfig(config: UgatitConfig): void {
@@ -61,7 +64,7 @@ export function checkConfig(config: UgatitConfig): void {
 }
 
 /** Layers of a discriminator by its name: `G` is global, `L` is local. */
-function layersOf(config: UgatitConfig, name: Discriminator): number {
+export function layersOf(config: UgatitConfig, name: Discriminator): number {
   return config.disLayers[name.startsWith('disG') ? 0 : 1];
 }
 
@@ -113,133 +116,4 @@ export function freeUgatit({ device, generators, discriminators, gradients }: Ug
 /** Runs one generator inside a recording. */
 export function translate(model: Ugatit, name: Generator, picture: Tensor): Translation {
   return generator(lookup(model.generators, name), model.config, picture);
-}
-
-/** Runs one discriminator inside a recording, in training mode. */
-function judge(model: Ugatit, name: Discriminator, picture: Tensor): Judgement {
-  const config = { ch: model.config.ch, layers: layersOf(model.config, name) };
-  return discriminator(lookup(model.discriminators, name), config, picture, true);
-}
-
-/** Named loss terms, unweighted as the authors name them. */
-export type Losses = Record<string, Tensor>;
-
-/** What one training iteration leaves: every loss term, and the pictures for whoever wants to look. */
-export interface StepResult {
-  readonly losses: Losses;
-  readonly translations: Record<string, Translation>;
-}
-
-/** Everything a generator makes of a training batch. */
-type Pictures = Record<
-  'fake_A2B' | 'fake_B2A' | 'fake_A2B2A' | 'fake_B2A2B' | 'fake_A2A' | 'fake_B2B',
-  Translation
->;
-
-/** The four judgements' least-squares losses toward `target`, per discriminator: patches and attention. */
-function adversarial(judgement: Judgement, target: number): { ad: Tensor; cam: Tensor } {
-  return { ad: mseToConstant(judgement.logit, target), cam: mseToConstant(judgement.camLogit, target) };
-}
-
-/** Domain a discriminator judges: its name's last letter. */
-const domainOf = (name: Discriminator) => name[4] as 'A' | 'B';
-
-function discriminatorStep(
-  model: Ugatit,
-  real: Record<'A' | 'B', Tensor>,
-  fake: Record<'A' | 'B', Tensor>,
-  hyper: Tensor,
-): Losses {
-  const losses: Losses = {};
-  const terms: Tensor[] = [];
-  const ofReal = DISCRIMINATORS.map((name) => adversarial(judge(model, name, real[domainOf(name)]), 1));
-  const ofFake = DISCRIMINATORS.map((name) => adversarial(judge(model, name, fake[domainOf(name)]), 0));
-  DISCRIMINATORS.forEach((name, i) => {
-    for (const kind of ['ad', 'cam'] as const) {
-      const term = weightedSum([ofReal[i][kind], ofFake[i][kind]], [1, 1]);
-      losses[`D.${name}.${kind}_loss`] = term;
-      terms.push(term);
-    }
-  });
-  const total = weightedSum(
-    terms,
-    terms.map(() => model.config.advWeight),
-  );
-  losses['D.loss'] = total;
-  optimise(model.discriminators, model.gradients.d, total, hyper, model.config.weightDecay);
-  return losses;
-}
-
-/** Generator losses that need no discriminator: cycle, identity and attention, with their weights. */
-function ownLosses({ config }: Ugatit, a: Tensor, b: Tensor, p: Pictures): [string, Tensor, number][] {
-  const cam = (own: Translation, other: Translation) =>
-    weightedSum(
-      [bceWithLogitsToConstant(own.camLogit, 1), bceWithLogitsToConstant(other.camLogit, 0)],
-      [1, 1],
-    );
-  return [
-    ['recon_A', l1Loss(p.fake_A2B2A.image, a), config.cycleWeight],
-    ['recon_B', l1Loss(p.fake_B2A2B.image, b), config.cycleWeight],
-    ['identity_A', l1Loss(p.fake_A2A.image, a), config.identityWeight],
-    ['identity_B', l1Loss(p.fake_B2B.image, b), config.identityWeight],
-    ['cam_A', cam(p.fake_B2A, p.fake_A2A), config.camWeight],
-    ['cam_B', cam(p.fake_A2B, p.fake_B2B), config.camWeight],
-  ];
-}
-
-function generatorStep(model: Ugatit, a: Tensor, b: Tensor, pictures: Pictures, hyper: Tensor): Losses {
-  const fake = { A: pictures.fake_B2A.image, B: pictures.fake_A2B.image };
-  const terms = ownLosses(model, a, b, pictures);
-  for (const name of DISCRIMINATORS) {
-    const { ad, cam } = adversarial(judge(model, name, fake[domainOf(name)]), 1);
-    terms.push([`${name}.ad_loss`, ad, model.config.advWeight]);
-    terms.push([`${name}.cam_loss`, cam, model.config.advWeight]);
-  }
-  const total = weightedSum(
-    terms.map(([, term]) => term),
-    terms.map(([, , weight]) => weight),
-  );
-  optimise(model.generators, model.gradients.g, total, hyper, model.config.weightDecay);
-  clipRho(model.generators);
-  const losses: Losses = { 'G.loss': total };
-  for (const [name, term] of terms) losses[`G.${name}`] = term;
-  return losses;
-}
-
-/**
- * Records the authors' training iteration: the D step, then the G step. Numerically theirs, with less work:
- * G does not change between the steps, so both use one translation of each picture, and each generator takes
- * its translation and its identity picture as one batch; the D step never enters
- * G (`gradients` walks toward D's parameters only), and the G step computes no gradients of D's weights.
- * @param hyper Adam's numbers of this iteration (`adamHyper`), the same for both optimisers
- */
-export function trainingStep(model: Ugatit, a: Tensor, b: Tensor, hyper: Tensor): StepResult {
-  const [fakeB, sameB] = translatePair(model, 'genA2B', a, b);
-  const [fakeA, sameA] = translatePair(model, 'genB2A', b, a);
-  const d = discriminatorStep(model, { A: a, B: b }, { A: fakeA.image, B: fakeB.image }, hyper);
-  const pictures: Pictures = {
-    fake_A2B: fakeB,
-    fake_B2A: fakeA,
-    fake_A2B2A: translate(model, 'genB2A', fakeB.image),
-    fake_B2A2B: translate(model, 'genA2B', fakeA.image),
-    fake_A2A: sameA,
-    fake_B2B: sameB,
-  };
-  const g = generatorStep(model, a, b, pictures, hyper);
-  return { losses: { ...d, ...g }, translations: pictures };
-}
-
-/**
- * Two batches through one generator at once: its layers treat every picture by itself, so nothing changes.
- */
-function translatePair(model: Ugatit, name: Generator, x: Tensor, y: Tensor): [Translation, Translation] {
-  const both = translate(model, name, concat([x, y], 0));
-  const halves = [x.shape[0], y.shape[0]];
-  const image = split(both.image, 0, halves);
-  const camLogit = split(both.camLogit, 0, halves);
-  const heatmap = split(both.heatmap, 0, halves);
-  return [0, 1].map((i) => ({ image: image[i], camLogit: camLogit[i], heatmap: heatmap[i] })) as [
-    Translation,
-    Translation,
-  ];
 }

@@ -67,6 +67,16 @@ describe('the plan of a training', () => {
     expect(options[0]).toMatch(/^--batch 1 /);
   });
 
+  test('names recomputed blocks first where they suffice, and not where they are in use', () => {
+    const config = { ...small, size: 64, nRes: 4 };
+    const twice = { ...config, checkpointActivations: true };
+    const least = memoryNeed(gpu.device, twice);
+    expect(least.total).toBeLessThan(memoryNeed(gpu.device, config).total);
+    expect(fittingOptions(gpu.device, config, least.total)[0]).toMatch(/^--checkpoint-activations \(/);
+    expect(fittingOptions(gpu.device, config, least.total - 1).join()).not.toContain('checkpoint');
+    expect(fittingOptions(gpu.device, twice, 2 * least.total).join()).not.toContain('checkpoint');
+  });
+
   test('refuses a tensor that exceeds the adapter, before anything is allocated', async () => {
     const device = await openDevice({ minimal: true });
     const { maxBinding } = device;

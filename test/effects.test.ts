@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { vjp } from '../engine/autograd.ts';
 import { ADAM_HYPER, type AdamOptions, adamHyper, adamStep, clampRange } from '../engine/ops/adam.ts';
+import { addInto } from '../engine/ops/add.ts';
 import { camPool } from '../engine/ops/cam.ts';
 import { linear, splitRows } from '../engine/ops/linear.ts';
 import { spectralNorm } from '../engine/ops/spectralNorm.ts';
@@ -231,4 +232,28 @@ describe('linear in blocks', () => {
       for (const tensor of [x, dy]) release(gpu.device, tensor);
     }
   });
+});
+
+test('addInto adds into a view of a flat buffer and nothing beside it', async () => {
+  const flat = flatBuffer(gpu.device, LAYERS, 'sums');
+  const whole = flatRange(flat, 0, flat.bytes / 4, 'whole');
+  const before = Float32Array.from(values(whole.shape, 860).data);
+  upload(gpu.device, whole, before);
+  const x = values([300, 33], 861);
+  const piece = put(x, 'piece');
+  const program = await record(gpu.device, () => {
+    addInto(flat.views[2], piece);
+    return {};
+  });
+  run(program);
+  run(program);
+  const first = flat.views[2].storage!.offset / 4;
+  const twice = (sum: number, add: number) => Math.fround(Math.fround(sum + add) + add);
+  const expected = before.map((sum, i) =>
+    i < first || i >= first + x.data.length ? sum : twice(sum, Math.fround(x.data[i - first])),
+  );
+  expect(await read(gpu.device, whole)).toEqual(expected);
+  dispose(program);
+  release(gpu.device, piece);
+  gpu.device.pool.release(flat.buffer);
 });

@@ -3,7 +3,8 @@ import { usePrecision } from '../engine/precision.ts';
 import { trace } from '../engine/program.ts';
 import { allocate } from '../engine/tensor.ts';
 import { defaultMode, tuneFor, useTuned } from '../engine/tuning.node.ts';
-import { createUgatit, trainingStep, type UgatitConfig } from '../model/ugatit.ts';
+import { trainingStep } from '../model/trainingStep.ts';
+import { createUgatit, type UgatitConfig } from '../model/ugatit.ts';
 import { type Observer, warner } from './observers.ts';
 import type { LoopOptions, RunConfig } from './options.ts';
 

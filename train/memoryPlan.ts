@@ -4,14 +4,8 @@ import { paperDevice } from '../engine/paper.ts';
 import { trace } from '../engine/program.ts';
 import { allocate } from '../engine/tensor.ts';
 import type { ParameterGroup } from '../model/parameters.ts';
-import {
-  checkConfig,
-  createUgatit,
-  trainingStep,
-  translate,
-  type Ugatit,
-  type UgatitConfig,
-} from '../model/ugatit.ts';
+import { trainingStep } from '../model/trainingStep.ts';
+import { checkConfig, createUgatit, translate, type Ugatit, type UgatitConfig } from '../model/ugatit.ts';
 import { TrainingError } from './errors.ts';
 
 /** GPU memory of a training run in bytes, computed without running it. */
@@ -99,7 +93,10 @@ function waysDown(config: UgatitConfig): Change[][] {
   const channels = [64, 48, 32, 16].filter((ch) => ch < config.ch);
   const light = { light: true, batch: 1 };
   const both = config.light ? '--batch 1' : '--light';
+  const twice = { checkpointActivations: true };
   return [
+    // The only one that changes no number.
+    config.checkpointActivations ? [] : [{ options: '--checkpoint-activations', change: twice }],
     config.batch > 1 ? [{ options: '--batch 1', change: { batch: 1 } }] : [],
     config.light ? [] : [{ options: '--light', change: { light: true } }],
     sizes.map((size) => ({ options: `--size ${size}`, change: { size } })),

@@ -4,7 +4,8 @@ import { dispose, type Program, record, run } from '../engine/program.ts';
 import { place } from '../engine/recorder.ts';
 import { allocate, type FlatBuffer, flatBuffer, release, type Tensor } from '../engine/tensor.ts';
 import { read, upload } from '../engine/transfer.ts';
-import { type Losses, trainingStep, type Ugatit } from '../model/ugatit.ts';
+import { type Losses, trainingStep } from '../model/trainingStep.ts';
+import type { Ugatit } from '../model/ugatit.ts';
 import type { Batch } from './data/loader.ts';
 
 /** A recorded training step with its inputs, and the losses of the last steps on the GPU. */

@@ -22,3 +22,19 @@ export function add(a: Tensor, b: Tensor): Tensor {
   differentiable('add', [a, b], [y], ([dy]) => [dy, dy]);
   return y;
 }
+
+/**
+ * y += x in place, for a y that lives on: gradients that come in pieces. No node of the autograd.
+ * @throws ShapeError when the shapes differ.
+ */
+export function addInto(y: Tensor, x: Tensor): void {
+  expectSame('addInto', 'y', y.shape, 'x', x.shape);
+  const N4 = Math.ceil(elements(y.shape) / 4);
+  launch({
+    kernel: 'add/into',
+    constants: { N4, WG },
+    label: 'add.into',
+    bind: [x, y],
+    grid: grid1d(N4, WG),
+  });
+}

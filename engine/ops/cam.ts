@@ -1,5 +1,6 @@
 import { ShapeError } from '../errors.ts';
-import { differentiable, grid1d, intermediate, launch, memoised, variantOf } from '../recorder.ts';
+import { memoised } from '../memo.ts';
+import { differentiable, grid1d, intermediate, launch, variantOf } from '../recorder.ts';
 import { elements, expectRank, type Shape, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { concat } from './concat.ts';

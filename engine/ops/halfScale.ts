@@ -1,4 +1,5 @@
-import { intermediate, launch, memoised } from '../recorder.ts';
+import { memoised } from '../memo.ts';
+import { intermediate, launch } from '../recorder.ts';
 import { elements } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 

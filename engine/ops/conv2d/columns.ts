@@ -1,4 +1,5 @@
-import { grid1d, intermediate, launch, memoised } from '../../recorder.ts';
+import { memoised } from '../../memo.ts';
+import { grid1d, intermediate, launch } from '../../recorder.ts';
 import { unscaled } from '../../scaled.ts';
 import { elements } from '../../shape.ts';
 import { type Tensor, viewOf } from '../../tensor.ts';

@@ -1,11 +1,5 @@
-import {
-  COPY_ROW,
-  copyRegions,
-  intermediate,
-  intermediateTexture,
-  launch,
-  memoised,
-} from '../../recorder.ts';
+import { memoised } from '../../memo.ts';
+import { COPY_ROW, copyRegions, intermediate, intermediateTexture, launch } from '../../recorder.ts';
 import { integers } from '../../scalar.ts';
 import type { Shape } from '../../shape.ts';
 import type { Extent, Tensor } from '../../tensor.ts';

@@ -1,4 +1,5 @@
-import { COPY_ROW, copyRegions, intermediateTexture, launch, memoised } from '../../recorder.ts';
+import { memoised } from '../../memo.ts';
+import { COPY_ROW, copyRegions, intermediateTexture, launch } from '../../recorder.ts';
 import { integers } from '../../scalar.ts';
 import { elements } from '../../shape.ts';
 import type { Extent, Tensor } from '../../tensor.ts';

@@ -1,4 +1,5 @@
-import { grid1d, intermediate, launch, memoised, recorder } from '../../recorder.ts';
+import { memoised } from '../../memo.ts';
+import { grid1d, intermediate, launch, recorder } from '../../recorder.ts';
 import { scalar } from '../../scalar.ts';
 import type { Tensor } from '../../tensor.ts';
 import type { ConvEpilogue, ConvKernels, ConvSizes } from '../conv2d.ts';

@@ -1,5 +1,6 @@
 import type { Device } from '../../device.ts';
-import { grid1d, intermediate, launch, memoised, recorder } from '../../recorder.ts';
+import { memoised } from '../../memo.ts';
+import { grid1d, intermediate, launch, recorder } from '../../recorder.ts';
 import { integers } from '../../scalar.ts';
 import type { Tensor } from '../../tensor.ts';
 import type { ConvEpilogue, ConvKernels, ConvSizes } from '../conv2d.ts';
