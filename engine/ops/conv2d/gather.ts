@@ -145,12 +145,12 @@ function byPatches(s: ConvSizes, { geometry: g, foldsX }: Product): boolean {
 export function gatherBackwardInput(dy: Tensor, weight: Tensor, shape: Shape, s: ConvSizes): Tensor {
   const { w, sigma } = unscaled(weight);
   const p = inputProduct(s);
-  const left = padPicture('conv2d.padDy', dy, paddingOfDy(s));
+  const around = paddingOfDy(s);
+  const left = padPicture('conv2d.padDy', dy, around);
   const label = 'conv2d.backwardInput';
   const right = packWeights(w, s, p, true);
   if (byPatches(s, p)) {
-    const { beforeY, beforeX } = paddingOfDy(s);
-    const options = { offset: [beforeY, beforeX] as const, transposed: true };
+    const options = { offset: [around.beforeY, around.beforeX] as const, transposed: true };
     return gatherPatches(gatherRows(label, left, right, patchProduct(s), options), sigma, s);
   }
   const epilogue = { ...NO_EPILOGUE, sigma };
