@@ -1,8 +1,12 @@
 // Gradient of weights [CO,K,K,CI] from gatherWeights' partial sums: for each kernel element the sum over
 // splits and over its `uses` places (taps of classes that contain it), in that order. A place is the offset
 // of the element's (co = 0, ci = 0) in one split's sums; rows of co are `stepCo` apart.
+// CALLS > 0: the weight is under spectral norm, and dw gets + sum_k dsigma[k] u[k,co] v[k,element] too; u
+// [CALLS,CO], v [CALLS,K,K,CI].
 // One invocation owns one element. Grid: ceil(CI / 8), ceil(CO / 8), K². Lanes run along CI, as both sides
 // do.
+const CALLS: u32 = 0;
+
 struct Unpacking {
   ci: u32,
   co: u32,
@@ -16,7 +20,10 @@ struct Unpacking {
 
 @group(0) @binding(0) var<storage, read> unpacking: Unpacking;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read_write> dw: array<f32>;
+@group(0) @binding(2) var<storage, read> dsigma: array<f32>;
+@group(0) @binding(3) var<storage, read> u: array<f32>;
+@group(0) @binding(4) var<storage, read> v: array<f32>;
+@group(0) @binding(5) var<storage, read_write> dw: array<f32>;
 
 @compute @workgroup_size(8, 8)
 fn main(
@@ -36,6 +43,10 @@ fn main(
     for (var s = 0u; s < unpacking.splits; s++) {
       sum += x[s * unpacking.splitSize + place];
     }
+  }
+  for (var k = 0u; k < CALLS; k++) {
+    let element = (k * groups.z + group.z) * unpacking.ci + ci;
+    sum = fma(dsigma[k] * u[k * unpacking.co + co], v[element], sum);
   }
   dw[(co * groups.z + group.z) * unpacking.ci + ci] = sum;
 }

@@ -4,6 +4,7 @@ import type { Tensor } from '../../tensor.ts';
 import type { ConvSizes } from '../conv2d.ts';
 import { tileQuads } from './gather.ts';
 import { type Geometry, geometryBuffer } from './geometry.ts';
+import type { Outer } from './normalised.ts';
 import { spreadColumns, unpackWeights } from './pack.ts';
 import { overhang, paddingOfDy, paddingOfX, padPicture } from './pad.ts';
 import { forwardProduct } from './products.ts';
@@ -32,8 +33,14 @@ function splitsOf(g: Geometry, tiles: number, width: number): { splits: number; 
   return { splits: Math.ceil(lines / splitRows), splitRows };
 }
 
-/** dw, of the shape of w, from x and dy. */
-export function gatherBackwardWeight(x: Tensor, dy: Tensor, shape: Shape, s: ConvSizes): Tensor {
+/** dw, of the shape of w, from x and dy, with the outer products where there are any. */
+export function gatherBackwardWeight(
+  x: Tensor,
+  dy: Tensor,
+  shape: Shape,
+  s: ConvSizes,
+  outer: Outer | null,
+): Tensor {
   const p = forwardProduct(s);
   const { geometry: g } = p;
   const padding = paddingOfX(s);
@@ -51,7 +58,7 @@ export function gatherBackwardWeight(x: Tensor, dy: Tensor, shape: Shape, s: Con
   const classes = g.classes * g.classes;
   const parts = splitsOf(g, tilesX * tilesY * classes, padding.width);
   const { splits } = parts;
-  const whole = splits * classes === 1 && !folded && s.CI % 4 === 0 && s.CO % 4 === 0;
+  const whole = splits * classes === 1 && !folded && !outer && s.CI % 4 === 0 && s.CO % 4 === 0;
   const dw = intermediate(
     whole ? shape : [splits, classes, 4 * g.outQuads, taps, 4 * g.inQuads],
     'conv2d dw',
@@ -63,5 +70,5 @@ export function gatherBackwardWeight(x: Tensor, dy: Tensor, shape: Shape, s: Con
     bind: [geometryBuffer(g, { offset, parts }), left, right, dw],
     grid: [tilesX, tilesY, splits * classes],
   });
-  return whole ? dw : unpackWeights(dw, s, p);
+  return whole ? dw : unpackWeights(dw, s, p, outer);
 }
