@@ -2,15 +2,17 @@ import { AdawnError } from '../engine/errors.ts';
 import { camPool, camWeight, heatMap } from '../engine/ops/cam.ts';
 import { concat } from '../engine/ops/concat.ts';
 import { conv2d } from '../engine/ops/conv2d.ts';
-import { linear } from '../engine/ops/linear.ts';
+import type { Updates } from '../engine/ops/spectralNorm.ts';
+import { reshape } from '../engine/recorder.ts';
 import type { Tensor } from '../engine/tensor.ts';
 import {
   convSpecs,
   type Lookup,
+  type Normalised,
+  normalisedLayers,
   one,
   spectralConvSpecs,
   spectralLinearSpecs,
-  spectralWeight,
 } from './layers.ts';
 import type { ParameterSpec } from './parameters.ts';
 
@@ -76,34 +78,44 @@ export function discriminatorSpecs(config: DiscriminatorConfig): ParameterSpec[]
   ];
 }
 
+/** The logit of a pooled map by a linear layer without bias: a 1x1 convolution of one pixel. */
+function pooledLogit(pooled: Tensor, { w, spectrum }: Normalised): Tensor {
+  const [N, C] = pooled.shape;
+  const y = conv2d(reshape(pooled, [N, 1, 1, C]), reshape(w, [1, 1, 1, C]), null, { spectrum });
+  return reshape(y, [N, 1]);
+}
+
 /**
  * Judges pictures [N,H,W,3] (the authors' PatchGAN with class-activation maps and spectral norm).
- * `update` is training mode: every call advances the power iterations by one.
+ * `update` is training mode: every call advances the power iterations by one. With several calls the batch is
+ * as many equal parts, judged one after the other by the authors; what they leave in u and v is the same.
  * As in their code, the logits use the spectrally normalised weights, the attention the unnormalised ones.
  */
 export function discriminator(
   p: Lookup,
   config: DiscriminatorConfig,
   picture: Tensor,
-  update: boolean,
+  updates: Updates,
 ): Judgement {
   const activation = 'leaky_relu';
+  const slots = trunk(config).map(({ slot }) => `model.${slot}`);
+  const layer = normalisedLayers(p, ['gap_fc', 'gmp_fc', 'conv', ...slots], updates);
   let x = picture;
   for (const { slot, stride } of trunk(config)) {
     const name = `model.${slot}`;
-    const options = { stride, pad: 1, activation, slope: SLOPE } as const;
-    x = conv2d(x, spectralWeight(p, name, update), one(p, `${name}.bias`), options);
+    const { w, spectrum } = layer(name);
+    const options = { stride, pad: 1, activation, slope: SLOPE, spectrum } as const;
+    x = conv2d(x, w, one(p, `${name}.bias`), options);
   }
   const { gap, gmp } = camPool(x);
-  const gapLogit = linear(gap, spectralWeight(p, 'gap_fc', update), null);
-  const gmpLogit = linear(gmp, spectralWeight(p, 'gmp_fc', update), null);
-  const camLogit = concat([gapLogit, gmpLogit], 1);
+  const camLogit = concat([pooledLogit(gap, layer('gap_fc')), pooledLogit(gmp, layer('gmp_fc'))], 1);
   const weight = camWeight(
     one(p, 'conv1x1.weight'),
     one(p, 'gap_fc.weight_orig'),
     one(p, 'gmp_fc.weight_orig'),
   );
   const y = conv2d(x, weight, one(p, 'conv1x1.bias'), { activation, slope: SLOPE });
-  const logit = conv2d(y, spectralWeight(p, 'conv', update), null, { pad: 1 });
+  const { w, spectrum } = layer('conv');
+  const logit = conv2d(y, w, null, { pad: 1, spectrum });
   return { logit, camLogit, heatmap: heatMap(y) };
 }
