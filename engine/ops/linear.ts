@@ -3,7 +3,7 @@ import { differentiable, grid1d, intermediate, launch, recorder, variantOf } fro
 import { elements, expectRank, type Shape, show } from '../shape.ts';
 import { type Tensor, viewOf } from '../tensor.ts';
 import { activationGradient } from './activation.ts';
-import type { Outer } from './conv2d/normalised.ts';
+import { type Outer, outerBindings } from './conv2d/normalised.ts';
 import { sumRows } from './sumRows.ts';
 
 const WG = 64;
@@ -179,7 +179,7 @@ export function backwardWeight(
       kernel: 'linear/backwardWeight',
       constants: sizes,
       label,
-      bind: [dy, x, outer?.dsigma ?? dy, outer?.spectrum.u ?? dy, outer?.spectrum.v ?? x, dw],
+      bind: [dy, x, ...outerBindings(outer, x), dw],
       grid: [Math.ceil(K4 / (WG * J)), Math.ceil(O / PER), 1],
     });
   }

@@ -3,8 +3,8 @@ import type { Shape } from '../../shape.ts';
 import type { Tensor } from '../../tensor.ts';
 import type { ConvSizes } from '../conv2d.ts';
 import { tileQuads } from './gather.ts';
-import { type Geometry, geometryBuffer } from './geometry.ts';
-import type { Outer } from './normalised.ts';
+import { type Geometry, geometryBuffer, NO_EPILOGUE } from './geometry.ts';
+import { type Outer, outerBindings } from './normalised.ts';
 import { spreadColumns, unpackWeights } from './pack.ts';
 import { overhang, paddingOfDy, paddingOfX, padPicture } from './pad.ts';
 import { forwardProduct } from './products.ts';
@@ -15,6 +15,9 @@ const SUBGROUP = 8;
 
 /** Workgroups that keep every core of a processor busy to the end. */
 const ENOUGH = 8;
+
+/** Calls of spectral norm whose outer products gatherWeights can add. */
+const MOST_CALLS = 4;
 
 /** Bytes of both pictures that all tiles of a part read one after the other, out of a core's cache. */
 const CACHED = 2 ** 19;
@@ -58,7 +61,11 @@ export function gatherBackwardWeight(
   const classes = g.classes * g.classes;
   const parts = splitsOf(g, tilesX * tilesY * classes, padding.width);
   const { splits } = parts;
-  const whole = splits * classes === 1 && !folded && !outer && s.CI % 4 === 0 && s.CO % 4 === 0;
+  const quads = classes === 1 && !folded && s.CI % 4 === 0 && s.CO % 4 === 0;
+  const own = quads && outer && outer.spectrum.calls <= MOST_CALLS ? outer : null;
+  const whole = splits === 1 && quads && own === outer;
+  const epilogue = { ...NO_EPILOGUE, spectrum: own?.spectrum ?? null };
+  const geometry = geometryBuffer(g, { offset, parts, epilogue });
   const dw = intermediate(
     whole ? shape : [splits, classes, 4 * g.outQuads, taps, 4 * g.inQuads],
     'conv2d dw',
@@ -67,8 +74,8 @@ export function gatherBackwardWeight(
     kernel: 'conv2d/gatherWeights',
     constants: { ROWS, QUADS, SUBGROUP },
     label: 'conv2d.backwardWeight',
-    bind: [geometryBuffer(g, { offset, parts }), left, right, dw],
+    bind: [geometry, left, right, ...outerBindings(own, geometry), dw],
     grid: [tilesX, tilesY, splits * classes],
   });
-  return whole ? dw : unpackWeights(dw, s, p, outer);
+  return whole ? dw : unpackWeights(dw, s, p, own ? null : outer);
 }

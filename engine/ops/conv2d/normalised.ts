@@ -14,6 +14,11 @@ export interface Outer {
   readonly dsigma: Tensor;
 }
 
+/** What kernels bind for the outer products: dsigma, u and v, or thrice something they will not read. */
+export function outerBindings(outer: Outer | null, instead: Tensor): Tensor[] {
+  return outer ? [outer.dsigma, outer.spectrum.u, outer.spectrum.v] : [instead, instead, instead];
+}
+
 /** x / sigma, each sample by its call's. */
 function divided(x: Tensor, { calls, sigma }: Spectrum): Tensor {
   const y = intermediate(x.shape, 'x / sigma');

@@ -4,7 +4,7 @@ import { integers } from '../../scalar.ts';
 import type { Shape } from '../../shape.ts';
 import type { Extent, Tensor } from '../../tensor.ts';
 import type { ConvSizes } from '../conv2d.ts';
-import type { Outer } from './normalised.ts';
+import { type Outer, outerBindings } from './normalised.ts';
 import { layerRanges, type Product } from './products.ts';
 
 /** Invocations of a workgroup of the copying kernels. */
@@ -136,7 +136,7 @@ export function unpackWeights(partial: Tensor, s: ConvSizes, p: Product, outer: 
     bind: [
       integers([CI, CO, splits, splitSize, rowSize, places[0].length, ...places.flat()]),
       partial,
-      ...(outer ? [outer.dsigma, outer.spectrum.u, outer.spectrum.v] : [partial, partial, partial]),
+      ...outerBindings(outer, partial),
       dw,
     ],
     grid: [Math.ceil(CI / 8), Math.ceil(CO / 8), K * K],
