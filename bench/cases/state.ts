@@ -100,7 +100,7 @@ async function prepareSpectral(
 ): Promise<Prepared> {
   const t = onGpu(device, { ...arrays });
   const program = await record(device, (): Record<string, Tensor> => {
-    if (!backward) return { v: spectra([t], { calls: 1, update: true })[0].v };
+    if (!backward) return { v: spectra([{ w: t.w, u: t.u, v: t.v }], { calls: 1, update: true })[0].v };
     const y = spectralNorm(t.w, t.u, t.v, { update: true });
     const [dw] = vjp([y], [t.dy], [t.w]);
     return { y, dw };
