@@ -2,7 +2,7 @@
 // splits and over its `uses` places (taps of classes that contain it), in that order. A place is the offset
 // of the element's (co = 0, ci = 0) in one split's sums; rows of co are `stepCo` apart.
 // One invocation owns one element. Grid: ceil(CI / 8), ceil(CO / 8), K². Lanes run along CI, as both sides
-// do.
+// do. ADD: adds to what dw holds.
 struct Unpacking {
   ci: u32,
   co: u32,
@@ -13,6 +13,8 @@ struct Unpacking {
   // [K², uses]
   places: array<u32>,
 }
+
+const ADD: bool = false;
 
 @group(0) @binding(0) var<storage, read> unpacking: Unpacking;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
@@ -37,5 +39,9 @@ fn main(
       sum += x[s * unpacking.splitSize + place];
     }
   }
-  dw[(co * groups.z + group.z) * unpacking.ci + ci] = sum;
+  let to = (co * groups.z + group.z) * unpacking.ci + ci;
+  if (ADD) {
+    sum += dw[to];
+  }
+  dw[to] = sum;
 }
