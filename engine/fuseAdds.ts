@@ -70,7 +70,7 @@ function canMove(fusing: Fusing, x: Tensor, positions: readonly number[], to: Te
   return positions.every((at) => mayBind(fusing.items[at]!, x, to));
 }
 
-/** The launches that compute `x`, which only the one at `at` reads, if all of them can add to `to` instead. */
+/** The launches that compute `x` for nobody but the one at `at`, if all of them can add to `to` instead. */
 function writersOf(fusing: Fusing, x: Tensor, to: Tensor, at: number): readonly number[] | null {
   if (!isPassing(fusing, x) || sameRoot(x, to)) return null;
   const writers = usesOf(fusing, x).filter((position) => position !== at);

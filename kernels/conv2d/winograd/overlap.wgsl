@@ -1,5 +1,6 @@
 // Input gradient of the Winograd convolution from the gradients of its overlapping tiles:
-//   dx[n,y,x,c] (+)= sum over padded positions q that show (y,x), over tiles t that cover q, of dd[q in t][t][c]
+//   dx[n,y,x,c] (+)= sum over padded positions q that show (y,x), over tiles t that cover q,
+//     of dd[q in t][t][c]
 // A pixel is shown by itself and, next to an edge, by its mirror image in the padding (the fold of the
 // reflection). One invocation per pixel and every SPREAD-th quad of channels: it owns its sums, their order
 // is fixed. dd[6 i + j][tile][C] -> dx [N,H,W,C]. WG, SPREAD: any. ADD: adds to what
