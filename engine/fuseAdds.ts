@@ -38,9 +38,9 @@ function overlap(a: Tensor, b: Tensor): boolean {
   return p.buffer === q.buffer && p.offset < end(q) && q.offset < end(p);
 }
 
-/** Positions of the launches that bind any of a tensor's memory. */
-function usesOf({ items, uses }: Fusing, tensor: Tensor): number[] {
-  const positions = uses.get(memoryOf(tensor)) ?? [];
+/** Positions, from `first` up to before `end`, of the launches that bind any of a tensor's memory. */
+function usesOf({ items, uses }: Fusing, tensor: Tensor, first = 0, end = items.length): number[] {
+  const positions = (uses.get(memoryOf(tensor)) ?? []).filter((at) => at >= first && at < end);
   return positions.filter((at) => items[at]?.bindings.some((t) => overlap(t, tensor)));
 }
 
@@ -66,7 +66,7 @@ function mayBind({ bindings, writes }: Launch, x: Tensor, to: Tensor): boolean {
 
 /** Whether all launches at `positions`, and those between them and `end`, leave the memory of `to` alone. */
 function canMove(fusing: Fusing, x: Tensor, positions: readonly number[], to: Tensor, end: number): boolean {
-  if (usesOf(fusing, to).some((at) => at >= positions[0] && at < end)) return false;
+  if (usesOf(fusing, to, positions[0], end).length > 0) return false;
   return positions.every((at) => mayBind(fusing.items[at]!, x, to));
 }
 
@@ -122,7 +122,7 @@ function fuseInto(fusing: Fusing, at: number): void {
 function canBecome(fusing: Fusing, sum: Tensor, writers: readonly number[], [x, y]: Tensor[], at: number) {
   // Nobody knows y before it is computed, and `sum` takes its place.
   if (!rootOf(y).storage) return isPassing(fusing, y) && usesOf(fusing, y)[0] === at;
-  const before = usesOf(fusing, sum).filter((position) => position < at);
+  const before = usesOf(fusing, sum, 0, at);
   return canMove(fusing, sum, before, y, at) && writers.every((w) => mayBind(fusing.items[w]!, x, y));
 }
 
