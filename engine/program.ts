@@ -1,6 +1,7 @@
 import { checkDevice, type Device, type Pipeline, pipelineFor, scoped, withinMemory } from './device.ts';
 import { encode, type Step, type TextureCopy } from './encode.ts';
 import { AdawnError, DeviceError } from './errors.ts';
+import { fuseAdds } from './fuseAdds.ts';
 import { kernelKey } from './kernel.ts';
 import { type MemoryPlan, planMemory, pruneLaunches, type Room } from './plan.ts';
 import { type Launch, withRecorder } from './recorder.ts';
@@ -148,7 +149,7 @@ export interface Recording<Out extends Record<string, Tensor>> {
 export function trace<Out extends Record<string, Tensor>>(device: Device, build: () => Out): Recording<Out> {
   const { recorded, result } = withRecorder(device, build);
   const keep = Object.values(result);
-  const launches = pruneLaunches(recorded.launches, keep);
+  const launches = fuseAdds(pruneLaunches(recorded.launches, keep), keep);
   const { maxBufferSize } = device.gpu.limits;
   return { launches, plan: planMemory(launches, keep, maxBufferSize), outputs: result };
 }

@@ -252,7 +252,7 @@ const simple: Products = {
     const [N, K] = shape;
     const dx = intermediate(shape, 'linear dx');
     for (const { w, rows: O, first: FIRST } of blocks) {
-      const sizes = { N, K, O, COLUMNS: dy.shape[1], FIRST, ADD: FIRST > 0 };
+      const sizes = { N, K, O, COLUMNS: dy.shape[1], FIRST, MORE: FIRST > 0 };
       naive('backwardInput', [dy, w, w, dx], sizes, N * K);
     }
     return dx;

@@ -1,5 +1,5 @@
 // Weight gradient of a gathered convolution, a matrix product over positions:
-//   dw[split, class, n, t, k] = sum over the split's positions p of x[source(p) + t, k] * dy[p, n]
+//   dw[split, class, n, t, k] (+)= sum over the split's positions p of x[source(p) + t, k] * dy[p, n]
 // One subgroup owns ROWS * SUBGROUP rows (t, k) by 4 * QUADS channels n of one class and split. A lane owns
 // ROWS / 4 quads of k, gathered from the padded feature map; dy is spread over the lanes and handed round.
 // x, dy: texel column * quads + quad of channels, row, layer image. dy is zero from gridW up to the next
@@ -9,6 +9,7 @@
 // With geometry.calls (up to 4) the weight is under spectral norm, and split 0 gets + sum over calls c of
 // dsigma[c] u[c,n] v[c,t,k] too, as if there were four more positions; then channels are whole quads, there is
 // one class, u is [calls, 4 outQuads] and v [calls, taps, 4 inQuads].
+// ADD: adds to what dw holds.
 // static: QUADS
 // needs: geometry
 enable subgroups;
@@ -16,6 +17,7 @@ enable subgroups;
 const ROWS: u32 = 8;
 const QUADS: u32 = 8;
 const SUBGROUP: u32 = 8;
+const ADD: bool = false;
 
 @group(0) @binding(0) var<storage, read> geometry: Geometry;
 @group(0) @binding(1) var x: texture_storage_2d_array<rgba32float, read>;
@@ -165,8 +167,12 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) lan
     }
     let n = (tile.z * g.outQuads + n0) * 4 + i;
     for (var r = 0u; r < mine; r++) {
-      let at_n = vec4f(v[r * 4][i % 4], v[r * 4 + 1][i % 4], v[r * 4 + 2][i % 4], v[r * 4 + 3][i % 4]);
-      dw[n * mQuads + m0 + r * SUBGROUP] = at_n;
+      var at_n = vec4f(v[r * 4][i % 4], v[r * 4 + 1][i % 4], v[r * 4 + 2][i % 4], v[r * 4 + 3][i % 4]);
+      let to = n * mQuads + m0 + r * SUBGROUP;
+      if (ADD) {
+        at_n += dw[to];
+      }
+      dw[to] = at_n;
     }
   }
 }

@@ -4,9 +4,7 @@
 // CALLS > 0: the weight is under spectral norm, and dw gets + sum_k dsigma[k] u[k,co] v[k,element] too; u
 // [CALLS,CO], v [CALLS,K,K,CI].
 // One invocation owns one element. Grid: ceil(CI / 8), ceil(CO / 8), K². Lanes run along CI, as both sides
-// do.
-const CALLS: u32 = 0;
-
+// do. ADD: adds to what dw holds.
 struct Unpacking {
   ci: u32,
   co: u32,
@@ -17,6 +15,9 @@ struct Unpacking {
   // [K², uses]
   places: array<u32>,
 }
+
+const CALLS: u32 = 0;
+const ADD: bool = false;
 
 @group(0) @binding(0) var<storage, read> unpacking: Unpacking;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
@@ -48,5 +49,9 @@ fn main(
     let element = (k * groups.z + group.z) * unpacking.ci + ci;
     sum = fma(dsigma[k] * u[k * unpacking.co + co], v[element], sum);
   }
-  dw[(co * groups.z + group.z) * unpacking.ci + ci] = sum;
+  let to = (co * groups.z + group.z) * unpacking.ci + ci;
+  if (ADD) {
+    sum += dw[to];
+  }
+  dw[to] = sum;
 }
