@@ -1,8 +1,7 @@
 import { AdawnError } from '../engine/errors.ts';
 import { camPool, camWeight, heatMap } from '../engine/ops/cam.ts';
-import { concat } from '../engine/ops/concat.ts';
+import { camLogits } from '../engine/ops/camLogits.ts';
 import { conv2d } from '../engine/ops/conv2d.ts';
-import { linear } from '../engine/ops/linear.ts';
 import type { Tensor } from '../engine/tensor.ts';
 import {
   convSpecs,
@@ -95,9 +94,8 @@ export function discriminator(
     x = conv2d(x, spectralWeight(p, name, update), one(p, `${name}.bias`), options);
   }
   const { gap, gmp } = camPool(x);
-  const gapLogit = linear(gap, spectralWeight(p, 'gap_fc', update), null);
-  const gmpLogit = linear(gmp, spectralWeight(p, 'gmp_fc', update), null);
-  const camLogit = concat([gapLogit, gmpLogit], 1);
+  const [wGap, wGmp] = ['gap_fc', 'gmp_fc'].map((name) => spectralWeight(p, name, update));
+  const camLogit = camLogits(gap, gmp, wGap, wGmp, null);
   const weight = camWeight(
     one(p, 'conv1x1.weight'),
     one(p, 'gap_fc.weight_orig'),

@@ -1,7 +1,7 @@
 import { checkpoint } from '../engine/checkpoint.ts';
 import { AdawnError } from '../engine/errors.ts';
 import { camPool, camWeight, heatMap } from '../engine/ops/cam.ts';
-import { concat } from '../engine/ops/concat.ts';
+import { camLogits } from '../engine/ops/camLogits.ts';
 import { conv2d } from '../engine/ops/conv2d.ts';
 import { linear, splitRows } from '../engine/ops/linear.ts';
 import { adailn, iln, instanceNorm } from '../engine/ops/norm.ts';
@@ -131,7 +131,7 @@ function attention(p: Lookup, x: Tensor): Attention {
   const { gap, gmp } = camPool(x);
   const wGap = one(p, 'gap_fc.weight');
   const wGmp = one(p, 'gmp_fc.weight');
-  const logit = concat([linear(gap, wGap, null), linear(gmp, wGmp, null)], 1);
+  const logit = camLogits(gap, gmp, wGap, wGmp, null);
   const weight = camWeight(one(p, 'conv1x1.weight'), wGap, wGmp);
   const y = conv2d(x, weight, one(p, 'conv1x1.bias'), { activation: 'relu' });
   return { logit, y };

@@ -3,9 +3,8 @@ import { memoised } from '../memo.ts';
 import { differentiable, grid1d, intermediate, launch, variantOf } from '../recorder.ts';
 import { elements, expectRank, type Shape, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
-import { concat } from './concat.ts';
+import { camLogits } from './camLogits.ts';
 import { type ConvOptions, conv2d } from './conv2d.ts';
-import { linear } from './linear.ts';
 
 const WG = 64;
 
@@ -267,11 +266,11 @@ export function cam(
   options: Pick<ConvOptions, 'activation' | 'slope'>,
 ): { logit: Tensor; y: Tensor } {
   const { gap, gmp } = camPool(x);
-  const logits = [linear(gap, weights.gapLogit, null), linear(gmp, weights.gmpLogit, null)];
+  const logit = camLogits(gap, gmp, weights.gapLogit, weights.gmpLogit, null);
   const { conv, bias, gapScale, gmpScale } = weights;
   const y =
     variantOf('cam', 'fast') === 'naive'
       ? conv2d(camScale(x, gapScale, gmpScale), conv, bias, options)
       : conv2d(x, camWeight(conv, gapScale, gmpScale), bias, options);
-  return { logit: concat(logits, 1), y };
+  return { logit, y };
 }
