@@ -1,5 +1,7 @@
 import { AdawnError } from '../engine/errors.ts';
-import { camPool, camWeight, heatMap } from '../engine/ops/cam.ts';
+import { attend } from '../engine/ops/cam/attend.ts';
+import { camPool } from '../engine/ops/cam/pool.ts';
+import { heatMap } from '../engine/ops/cam.ts';
 import { camLogits } from '../engine/ops/camLogits.ts';
 import { conv2d } from '../engine/ops/conv2d.ts';
 import type { Tensor } from '../engine/tensor.ts';
@@ -96,12 +98,9 @@ export function discriminator(
   const { gap, gmp } = camPool(x);
   const [wGap, wGmp] = ['gap_fc', 'gmp_fc'].map((name) => spectralWeight(p, name, update));
   const camLogit = camLogits(gap, gmp, wGap, wGmp, null);
-  const weight = camWeight(
-    one(p, 'conv1x1.weight'),
-    one(p, 'gap_fc.weight_orig'),
-    one(p, 'gmp_fc.weight_orig'),
-  );
-  const y = conv2d(x, weight, one(p, 'conv1x1.bias'), { activation, slope: SLOPE });
+  const attention = ['conv1x1.weight', 'gap_fc.weight_orig', 'gmp_fc.weight_orig', 'conv1x1.bias'] as const;
+  const [mix, originalGap, originalGmp, bias] = attention.map((name) => one(p, name));
+  const y = attend(x, mix, originalGap, originalGmp, bias, { activation, slope: SLOPE });
   const logit = conv2d(y, spectralWeight(p, 'conv', update), null, { pad: 1 });
   return { logit, camLogit, heatmap: heatMap(y) };
 }

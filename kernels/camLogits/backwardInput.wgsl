@@ -1,6 +1,7 @@
 // Gradients of the pooled features behind camLogits/forward: dgap[n,c] = dy[n,0] wGap[c] / sigmaGap[k],
 // dgmp[n,c] = dy[n,1] wGmp[c] / sigmaGmp[k], k = floor(n CALLS / N). Without SPECTRAL nothing is divided.
-// dy [N,2], wGap, wGmp [C], sigmas [CALLS], dgap, dgmp [N,C]. Any N and C. One invocation per element of dgap.
+// dy [N,2], wGap, wGmp [C], sigmas [CALLS], dgap, dgmp [N,C]. Any N and C.
+// One invocation per element of dgap.
 // needs: flat
 const N: u32 = 1;
 const C: u32 = 1;

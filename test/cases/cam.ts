@@ -1,4 +1,6 @@
-import { type CamWeights, cam, camPool, camScale, camWeight, heatMap } from '../../engine/ops/cam.ts';
+import { camScale, camWeight } from '../../engine/ops/cam/attend.ts';
+import { camPool } from '../../engine/ops/cam/pool.ts';
+import { type CamWeights, cam, heatMap } from '../../engine/ops/cam.ts';
 import { convReference } from './conv2d.ts';
 import { linearReference } from './linear.ts';
 import { type HostArray, type HostArrays, type OpCase, values, zerosLike } from './types.ts';
