@@ -1,7 +1,8 @@
 // Attention folded into the 1x1 convolution behind it: sum_c W[o,c] wGap[c] x[c] + W[o,C+c] wGmp[c] x[c]
 // equals a convolution of x with y[o,c] = W[o,c] wGap[c] + W[o,C+c] wGmp[c]. W [O,2C], y [O,C].
 // C counts V: four channels each, or one (LANES).
-// A lane owns J columns, WG apart, of PER rows: workgroup (t, r) has tile t of columns and rows from r PER on.
+// A lane owns J columns, WG apart, of PER rows: workgroup (t, r) has tile t of columns and rows r PER
+// .. +PER.
 // needs: LANES=vector
 const O: u32 = 1;
 const C: u32 = 1;

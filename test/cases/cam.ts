@@ -62,13 +62,21 @@ function camReference(v: HostArrays): HostArray[] {
   return [logit, convReference({ x: joined, w: v.conv, b: v.bias }, { activation: 'leaky_relu' })];
 }
 
-const SHAPES = {
-  'odd channels, batch 2': [2, 3, 5, 7],
-  'many pixels': [1, 12, 17, 12],
-  'one pixel': [2, 1, 1, 4],
+interface Config {
+  readonly x: readonly number[];
+  /** Rows of the folded weight. */
+  readonly rows: number;
+}
+
+const CONFIGS: Record<string, Config> = {
+  'odd channels, batch 2': { x: [2, 3, 5, 7], rows: 19 },
+  'many pixels': { x: [1, 12, 17, 12], rows: 19 },
+  'one pixel': { x: [2, 1, 1, 4], rows: 19 },
+  'sums in several slices': { x: [1, 40, 33, 8], rows: 530 },
+  'many channels, batch 2': { x: [2, 2, 2, 264], rows: 70 },
 };
 
-function casesFor(name: string, x: number[], i: number): OpCase[] {
+function casesFor(name: string, { x, rows }: Config, i: number): OpCase[] {
   const C = x[3];
   const seed = 600 + 40 * i;
   const weights = { wGap: values([1, C], seed + 1), wGmp: values([1, C], seed + 2) };
@@ -102,7 +110,7 @@ function casesFor(name: string, x: number[], i: number): OpCase[] {
     {
       ...common,
       name: `weight, ${name}`,
-      inputs: { w: values([19, 1, 1, 2 * C], seed + 4), ...weights },
+      inputs: { w: values([rows, 1, 1, 2 * C], seed + 4), ...weights },
       run: (t) => [camWeight(t.w, t.wGap, t.wGmp)],
       reference: (v) => [weightReference(v.w, v.wGap, v.wGmp)],
       grad: ['w', 'wGap', 'wGmp'],
@@ -126,4 +134,6 @@ function casesFor(name: string, x: number[], i: number): OpCase[] {
   ];
 }
 
-export const cases: OpCase[] = Object.entries(SHAPES).flatMap(([name, x], i) => casesFor(name, x, i));
+export const cases: OpCase[] = Object.entries(CONFIGS).flatMap(([name, config], i) =>
+  casesFor(name, config, i),
+);
