@@ -8,7 +8,7 @@ const WG = 64;
  * Pixels summed by one invocation before the sums are joined, and lanes of a workgroup. On a processor a
  * second launch costs more than its few threads gain by shorter sums, and each thread takes whole workgroups.
  */
-const tile = () => (recorder().device.isCpu ? { PER: 1024, WG: 8 } : { PER: 64, WG });
+const tile = () => (recorder().device.isCpu ? { PER: 4096, WG: 8 } : { PER: 64, WG });
 
 /** Global average and maximum pooling, and where (first in row-major order) the maximum is. */
 interface Pooled {
