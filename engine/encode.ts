@@ -41,6 +41,7 @@ export function encode(
     return;
   }
   let pass: GPUComputePassEncoder | null = null;
+  let set: GPUComputePipeline | null = null;
   for (const { launch: item, dispatch, copies } of steps) {
     if (!dispatch) {
       pass?.end();
@@ -50,8 +51,12 @@ export function encode(
       }
       continue;
     }
-    pass ??= encoder.beginComputePass(stamps ? { timestampWrites: stamps } : {});
-    pass.setPipeline(dispatch.pipeline);
+    if (!pass) {
+      pass = encoder.beginComputePass(stamps ? { timestampWrites: stamps } : {});
+      set = null;
+    }
+    if (set !== dispatch.pipeline) pass.setPipeline(dispatch.pipeline);
+    set = dispatch.pipeline;
     pass.setBindGroup(0, dispatch.bindGroup);
     pass.dispatchWorkgroups(item.grid[0], item.grid[1], item.grid[2]);
   }

@@ -124,6 +124,27 @@ export function bindingsOf(spec: TextSpec): BindingKind[] {
   return kinds;
 }
 
+const WRITTEN = /@group\(0\)\s*@binding\((\d+)\)\s*var<\s*storage\s*,\s*read_write\s*>\s*(\w+)/g;
+
+/**
+ * The constants that make a kernel add to what a binding holds instead of replacing it, by binding: where
+ * `dgamma` is written, `const ADD_DGAMMA: bool = false;`, and plain `ADD` for the first binding that is
+ * written. A text that declares one promises that every entry point which writes the binding follows it, and
+ * that one invocation alone reads and writes each element.
+ */
+export function addFlagsOf(spec: TextSpec): ReadonlyMap<number, string> {
+  const text = fullText(spec);
+  const written = [...text.matchAll(WRITTEN)].map(([, slot, name]) => ({ slot: Number(slot), name }));
+  const first = Math.min(...written.map(({ slot }) => slot));
+  const flags = new Map<number, string>();
+  for (const { slot, name } of written) {
+    const names = [`ADD_${name.toUpperCase()}`, ...(slot === first ? ['ADD'] : [])];
+    const flag = names.find((n) => new RegExp(`^const ${n}: bool = false;`, 'm').test(text));
+    if (flag) flags.set(slot, flag);
+  }
+  return flags;
+}
+
 /** Source with line numbers, for error messages. */
 export function numbered(text: string): string {
   return text

@@ -1,12 +1,13 @@
 import { checkDevice, type Device, type Pipeline, pipelineFor, scoped, withinMemory } from './device.ts';
 import { encode, type Step, type TextureCopy } from './encode.ts';
 import { AdawnError, DeviceError } from './errors.ts';
+import { fuseAdds } from './fuseAdds.ts';
 import { kernelKey } from './kernel.ts';
 import { type MemoryPlan, planMemory, pruneLaunches, type Room } from './plan.ts';
 import { type Launch, withRecorder } from './recorder.ts';
 import { show } from './shape.ts';
 import { encodeSizes } from './shared.ts';
-import { bytesOf, rootOf, type Storage, type Tensor } from './tensor.ts';
+import { bytesOf, offsetInRoot, rootOf, type Storage, storageOf, type Tensor } from './tensor.ts';
 import { type Cost, submitted } from './waiting.ts';
 
 /** A recorded piece of work with fixed shapes: run it as often as you like, then dispose of it. */
@@ -38,13 +39,14 @@ function textureOf(tensor: Tensor, plan: MemoryPlan, memory: Memory): GPUTexture
   return memory[roomOf(tensor, plan).slot] as GPUTexture;
 }
 
-function storageOf(tensor: Tensor, plan: MemoryPlan, memory: Memory): Storage {
+function memoryOf(tensor: Tensor, plan: MemoryPlan, memory: Memory): Storage {
+  const stored = storageOf(tensor);
+  if (stored) return stored;
   const root = rootOf(tensor);
-  if (root.storage) return root.storage;
   if (root.texture)
     throw new AdawnError(`${root.label || show(root.shape)} is a texture, which cannot be kept`);
   const { slot, offset } = roomOf(root, plan);
-  return { buffer: memory[slot] as GPUBuffer, offset, bytes: bytesOf(root) };
+  return { buffer: memory[slot] as GPUBuffer, offset: offset + offsetInRoot(tensor), bytes: bytesOf(tensor) };
 }
 
 /** Where a launch's uniform block lies; null where its numbers are in the kernel's text. */
@@ -97,7 +99,7 @@ function bind(
           const texture = textureOf(tensor, plan, memory);
           return { binding, resource: texture.createView({ dimension: '2d-array' }) };
         }
-        const { buffer, offset, bytes } = storageOf(tensor, plan, memory);
+        const { buffer, offset, bytes } = memoryOf(tensor, plan, memory);
         return { binding, resource: { buffer, offset, size: Math.ceil(bytes / 16) * 16 } };
       })
       .concat(block),
@@ -106,7 +108,7 @@ function bind(
 
 function copiesOf({ copies, bindings }: Launch, plan: MemoryPlan, memory: Memory): TextureCopy[] {
   return copies.map(({ first, rowStep, layerRows, at: [x, y, z], size }) => {
-    const { buffer, offset } = storageOf(bindings[0], plan, memory);
+    const { buffer, offset } = memoryOf(bindings[0], plan, memory);
     return {
       source: { buffer, offset: offset + first * 16, bytesPerRow: rowStep * 16, rowsPerImage: layerRows },
       destination: { texture: textureOf(bindings[1], plan, memory), origin: { x, y, z } },
@@ -147,7 +149,7 @@ export interface Recording<Out extends Record<string, Tensor>> {
 export function trace<Out extends Record<string, Tensor>>(device: Device, build: () => Out): Recording<Out> {
   const { recorded, result } = withRecorder(device, build);
   const keep = Object.values(result);
-  const launches = pruneLaunches(recorded.launches, keep);
+  const launches = fuseAdds(pruneLaunches(recorded.launches, keep), keep);
   const { maxBufferSize } = device.gpu.limits;
   return { launches, plan: planMemory(launches, keep, maxBufferSize), outputs: result };
 }
@@ -207,7 +209,7 @@ async function bindAll(
 function bindOutputs<Out extends Record<string, Tensor>>(outputs: Out, plan: MemoryPlan, memory: Memory) {
   const made = new Map<number, Tensor>();
   for (const tensor of Object.values(outputs)) {
-    made.set(tensor.id, { ...tensor, storage: storageOf(tensor, plan, memory) });
+    made.set(tensor.id, { ...tensor, storage: memoryOf(tensor, plan, memory) });
   }
   return Object.fromEntries(Object.entries(outputs).map(([k, t]) => [k, made.get(t.id)!])) as Out;
 }

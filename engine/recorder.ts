@@ -176,7 +176,7 @@ function checkBinding(device: Device, launched: string, tensor: Tensor, kind: Bi
 }
 
 /** What a write to a tensor changes: its whole buffer where that lives on, since views overlap. */
-function memoryOf(tensor: Tensor): GPUBuffer | number {
+export function memoryOf(tensor: Tensor): GPUBuffer | number {
   const root = rootOf(tensor);
   return root.storage?.buffer ?? root.id;
 }

@@ -24,6 +24,16 @@ export function scalar(value: number): Tensor {
   });
 }
 
+/** Constant floats a kernel reads: one small buffer per content and device, no launch. */
+export function floats(values: readonly number[]): Tensor {
+  return constant(`floats ${values.join(' ')}`, (device) => {
+    const bytes = values.length * 4;
+    const buffer = device.pool.acquire(bytes, 'floats');
+    device.gpu.queue.writeBuffer(buffer, 0, Float32Array.from(values));
+    return makeTensor([values.length], { label: 'floats', storage: { buffer, offset: 0, bytes } });
+  });
+}
+
 /**
  * Integers a kernel reads (`var<storage, read> sizes: array<i32>` or a struct of u32), so that one compiled
  * kernel serves every layer: one small buffer per content and device, no launch.

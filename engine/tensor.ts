@@ -27,8 +27,10 @@ export interface Tensor {
   readonly label: string;
   /** Set by `place` where a result must land in memory that lives on (gradients for Adam). */
   storage: Storage | null;
-  /** Another tensor whose memory this one shows in another shape (same elements, same order). */
+  /** Another tensor whose memory this one shows: all of it in another shape, or a window of it. */
   readonly base: Tensor | null;
+  /** Bytes from the base's first element to this one's; 0 without a base. */
+  readonly offset: number;
   /** The value of a scalar known while recording (loss weights), so that no launch computes it. */
   readonly constant: number | null;
   /** Set where an intermediate lives in a texture instead of a buffer: shape [layers, height, 4 width]. */
@@ -41,6 +43,7 @@ interface TensorParts {
   readonly label?: string;
   readonly storage?: Storage | null;
   readonly base?: Tensor | null;
+  readonly offset?: number;
   readonly constant?: number | null;
   readonly texture?: Extent | null;
 }
@@ -53,6 +56,7 @@ export function makeTensor(shape: Shape, parts: TensorParts = {}): Tensor {
     label: parts.label ?? '',
     storage: parts.storage ?? null,
     base: parts.base ?? null,
+    offset: parts.offset ?? 0,
     constant: parts.constant ?? null,
     texture: parts.texture ?? null,
   };
@@ -63,6 +67,20 @@ export function rootOf(tensor: Tensor): Tensor {
   let root = tensor;
   while (root.base) root = root.base;
   return root;
+}
+
+/** Bytes from the start of the root's memory to a tensor's first element. */
+export function offsetInRoot(tensor: Tensor): number {
+  let bytes = 0;
+  for (let t = tensor; t.base; t = t.base) bytes += t.offset;
+  return bytes;
+}
+
+/** Where a tensor lies in memory that lives on; null for an intermediate. */
+export function storageOf(tensor: Tensor): Storage | null {
+  if (tensor.storage) return tensor.storage;
+  const { storage } = rootOf(tensor);
+  return storage && { ...storage, offset: storage.offset + offsetInRoot(tensor), bytes: bytesOf(tensor) };
 }
 
 /** Bytes of a tensor's values. */
@@ -132,5 +150,20 @@ export function viewOf(tensor: Tensor, shape: Shape): Tensor {
   if (elements(tensor.shape) !== elements(shape)) {
     throw new ShapeError(`reshape: ${show(tensor.shape)} has not as many elements as ${show(shape)}`);
   }
-  return makeTensor(shape, { label: tensor.label, storage: tensor.storage, base: tensor });
+  return makeTensor(shape, { label: tensor.label, base: tensor });
+}
+
+/**
+ * Part of a tensor's elements, from element `first` on, without a launch. A launch may read several windows of
+ * one tensor, but not write one and read another.
+ * @throws ShapeError when the window leaves the tensor, or does not start where a binding may (`ALIGNMENT`).
+ */
+export function windowOf(tensor: Tensor, first: number, shape: Shape): Tensor {
+  const offset = first * 4;
+  if (offset % ALIGNMENT !== 0 || offset + elements(shape) * 4 > bytesOf(tensor)) {
+    throw new ShapeError(
+      `window: ${show(shape)} from element ${first} on is no aligned part of ${show(tensor.shape)}`,
+    );
+  }
+  return makeTensor(shape, { label: tensor.label, base: tensor, offset });
 }

@@ -2,7 +2,7 @@ import { checkDevice, type Device } from './device.ts';
 import { AdawnError, DeviceError } from './errors.ts';
 import { dispose, record, run } from './program.ts';
 import { elements, type Shape, show } from './shape.ts';
-import { allocate, rootOf, type Tensor } from './tensor.ts';
+import { allocate, storageOf, type Tensor } from './tensor.ts';
 import { untilDone } from './waiting.ts';
 
 /** Bytes moved by one staging buffer. */
@@ -12,7 +12,7 @@ const CHUNK = 64 * 2 ** 20;
 const LOSS_MS = 200;
 
 function storage(tensor: Tensor, what: string) {
-  const found = rootOf(tensor).storage ?? tensor.storage;
+  const found = storageOf(tensor);
   if (!found) throw new AdawnError(`${what}: ${tensor.label || show(tensor.shape)} is not on the GPU yet`);
   return found;
 }

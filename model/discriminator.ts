@@ -4,14 +4,15 @@ import { camPool } from '../engine/ops/cam/pool.ts';
 import { heatMap } from '../engine/ops/cam.ts';
 import { camLogits } from '../engine/ops/camLogits.ts';
 import { conv2d } from '../engine/ops/conv2d.ts';
+import type { Updates } from '../engine/ops/spectralNorm.ts';
 import type { Tensor } from '../engine/tensor.ts';
 import {
   convSpecs,
   type Lookup,
+  normalisedLayers,
   one,
   spectralConvSpecs,
   spectralLinearSpecs,
-  spectralWeight,
 } from './layers.ts';
 import type { ParameterSpec } from './parameters.ts';
 
@@ -79,28 +80,33 @@ export function discriminatorSpecs(config: DiscriminatorConfig): ParameterSpec[]
 
 /**
  * Judges pictures [N,H,W,3] (the authors' PatchGAN with class-activation maps and spectral norm).
- * `update` is training mode: every call advances the power iterations by one.
+ * `update` is training mode: every call advances the power iterations by one. With several calls the batch is
+ * as many equal parts, judged one after the other by the authors; what they leave in u and v is the same.
  * As in their code, the logits use the spectrally normalised weights, the attention the unnormalised ones.
  */
 export function discriminator(
   p: Lookup,
   config: DiscriminatorConfig,
   picture: Tensor,
-  update: boolean,
+  updates: Updates,
 ): Judgement {
   const activation = 'leaky_relu';
+  const slots = trunk(config).map(({ slot }) => `model.${slot}`);
+  const layer = normalisedLayers(p, ['gap_fc', 'gmp_fc', 'conv', ...slots], updates);
   let x = picture;
   for (const { slot, stride } of trunk(config)) {
     const name = `model.${slot}`;
-    const options = { stride, pad: 1, activation, slope: SLOPE } as const;
-    x = conv2d(x, spectralWeight(p, name, update), one(p, `${name}.bias`), options);
+    const { w, spectrum } = layer(name);
+    const options = { stride, pad: 1, activation, slope: SLOPE, spectrum } as const;
+    x = conv2d(x, w, one(p, `${name}.bias`), options);
   }
   const { gap, gmp } = camPool(x);
-  const [wGap, wGmp] = ['gap_fc', 'gmp_fc'].map((name) => spectralWeight(p, name, update));
-  const camLogit = camLogits(gap, gmp, wGap, wGmp, null);
-  const attention = ['conv1x1.weight', 'gap_fc.weight_orig', 'gmp_fc.weight_orig', 'conv1x1.bias'] as const;
-  const [mix, originalGap, originalGmp, bias] = attention.map((name) => one(p, name));
-  const y = attend(x, mix, originalGap, originalGmp, bias, { activation, slope: SLOPE });
-  const logit = conv2d(y, spectralWeight(p, 'conv', update), null, { pad: 1 });
+  const [gapFc, gmpFc] = [layer('gap_fc'), layer('gmp_fc')];
+  const spectra = { gap: gapFc.spectrum, gmp: gmpFc.spectrum };
+  const camLogit = camLogits(gap, gmp, gapFc.w, gmpFc.w, spectra);
+  const [mix, bias] = ['weight', 'bias'].map((part) => one(p, `conv1x1.${part}`));
+  const y = attend(x, mix, gapFc.w, gmpFc.w, bias, { activation, slope: SLOPE });
+  const { w, spectrum } = layer('conv');
+  const logit = conv2d(y, w, null, { pad: 1, spectrum });
   return { logit, camLogit, heatmap: heatMap(y) };
 }

@@ -1,6 +1,8 @@
 import { type ConvOptions, conv2d } from '../engine/ops/conv2d.ts';
-import { spectralNorm } from '../engine/ops/spectralNorm.ts';
+import { spectra, type Updates } from '../engine/ops/spectralNorm.ts';
 import { reshape } from '../engine/recorder.ts';
+import { elements } from '../engine/shape.ts';
+import type { Spectrum } from '../engine/spectrum.ts';
 import type { Tensor } from '../engine/tensor.ts';
 import type { ParameterSpec } from './parameters.ts';
 
@@ -88,15 +90,27 @@ function vectorU(name: string, outputs: number): ParameterSpec {
   return plainSpec(`${name}.weight_u`, [outputs], { kind: 'unit', value: 1 }, 'u');
 }
 
-/**
- * The spectrally normalised weight of layer `name`; `update` advances its power iteration (training mode).
- */
-export function spectralWeight(p: Lookup, name: string, update: boolean): Tensor {
-  const weight = one(p, `${name}.weight_orig`);
-  const v = one(p, `${name}.weight_v`);
-  return spectralNorm(weight, one(p, `${name}.weight_u`), reshape(v, [v.shape.reduce((a, d) => a * d, 1)]), {
-    update,
+/** A weight and what it is to be divided by. */
+export interface Normalised {
+  /** The weight as it is stored. */
+  readonly w: Tensor;
+  readonly spectrum: Spectrum;
+}
+
+/** Spectra of the layers of these names, in the order of their specs, where one launch can serve many. */
+export function normalisedLayers(
+  p: Lookup,
+  names: readonly string[],
+  updates: Updates,
+): (name: string) => Normalised {
+  const layers = names.map((name) => {
+    const v = one(p, `${name}.weight_v`);
+    const flat = reshape(v, [elements(v.shape)]);
+    return { w: one(p, `${name}.weight_orig`), u: one(p, `${name}.weight_u`), v: flat };
   });
+  const found = spectra(layers, updates);
+  const byName = new Map(names.map((name, i) => [name, { w: layers[i].w, spectrum: found[i] }]));
+  return (name) => byName.get(name)!;
 }
 
 /** A convolution by name, without bias unless `bias`. */

@@ -1,6 +1,6 @@
 import { gradients } from '../engine/autograd.ts';
 import { concat, split } from '../engine/ops/concat.ts';
-import { bceWithLogitsToConstant, l1Loss, mseToConstant } from '../engine/ops/loss.ts';
+import { bceWithLogitsToConstant, l1Loss, mseToConstant, type Target } from '../engine/ops/loss.ts';
 import { weightedSum } from '../engine/ops/weightedSum.ts';
 import { scalar } from '../engine/scalar.ts';
 import type { Tensor } from '../engine/tensor.ts';
@@ -17,10 +17,10 @@ import {
   type Ugatit,
 } from './ugatit.ts';
 
-/** Runs one discriminator inside a recording, in training mode. */
-function judge(model: Ugatit, name: Discriminator, picture: Tensor): Judgement {
+/** Runs one discriminator inside a recording, in training mode: as often as there are calls in the batch. */
+function judge(model: Ugatit, name: Discriminator, pictures: Tensor, calls: number): Judgement {
   const config = { ch: model.config.ch, layers: layersOf(model.config, name) };
-  return discriminator(lookup(model.discriminators, name), config, picture, true);
+  return discriminator(lookup(model.discriminators, name), config, pictures, { calls, update: true });
 }
 
 /** Named loss terms, unweighted as the authors name them. */
@@ -61,8 +61,8 @@ const DIRECTIONS: readonly Direction[] = [
 
 const ONE = () => [scalar(1)];
 
-/** A judgement's least-squares losses toward `target`: patches and attention. */
-function adversarial(judgement: Judgement, target: number): Record<'ad' | 'cam', Tensor> {
+/** A judgement's least-squares losses toward `target` (one for each call): patches and attention. */
+function adversarial(judgement: Judgement, target: Target): Record<'ad' | 'cam', Tensor> {
   return { ad: mseToConstant(judgement.logit, target), cam: mseToConstant(judgement.camLogit, target) };
 }
 
@@ -74,23 +74,22 @@ function adversarialLoss({ config }: Ugatit, { ad, cam }: Record<'ad' | 'cam', T
 /** Domain a discriminator judges: its name's last letter. */
 const domainOf = (name: Discriminator) => name[4] as Domain;
 
-/** The whole D step of one discriminator: its losses, their gradients, and Adam. */
-function discriminatorStep(it: Iteration, name: Discriminator, real: Tensor, fake: Tensor): void {
+/**
+ * The whole D step of one discriminator: its losses, their gradients, and Adam.
+ * @param realAndFake one behind the other in the batch, in the authors' order
+ */
+function discriminatorStep(it: Iteration, name: Discriminator, realAndFake: Tensor): void {
   const { model, d, losses, hyper } = it;
-  const judged = ([real, fake] as const).map((picture, i) => {
-    const terms = adversarial(judge(model, name, picture), i === 0 ? 1 : 0);
-    collect(d, name, [[adversarialLoss(model, terms)], ONE()]);
-    return terms;
-  });
-  for (const kind of ['ad', 'cam'] as const) {
-    losses[`D.${name}.${kind}_loss`] = weightedSum([judged[0][kind], judged[1][kind]], [1, 1]);
-  }
+  const terms = adversarial(judge(model, name, realAndFake, 2), [1, 0]);
+  losses[`D.${name}.ad_loss`] = terms.ad;
+  losses[`D.${name}.cam_loss`] = terms.cam;
+  collect(d, name, [[adversarialLoss(model, terms)], ONE()]);
   optimise(d, [name], hyper, model.config.weightDecay);
 }
 
 /** What the trained discriminator says of a fake, as a loss of the generator; the gradient by the picture. */
 function persuade({ model, losses }: Iteration, name: Discriminator, fake: Tensor): Tensor {
-  const terms = adversarial(judge(model, name, fake), 1);
+  const terms = adversarial(judge(model, name, fake, 1), 1);
   losses[`G.${name}.ad_loss`] = terms.ad;
   losses[`G.${name}.cam_loss`] = terms.cam;
   return gradients(adversarialLoss(model, terms), [fake])[0];
@@ -106,30 +105,24 @@ function cycle(it: Iteration, { from, to, back }: Direction, fake: Tensor): Tens
   return collect(g, back, [[weightedSum([loss], [model.config.cycleWeight])], ONE()], [fake])[0];
 }
 
-/** The attention must tell pictures that are to change from those that are there already. */
-function attentionLoss(change: Translation, stay: Translation): Tensor {
-  return weightedSum(
-    [bceWithLogitsToConstant(change.camLogit, 1), bceWithLogitsToConstant(stay.camLogit, 0)],
-    [1, 1],
-  );
-}
-
 /** Everything that hangs on the fakes of one domain, down to gradients: discriminators, cycle, generator. */
 function oneDirection(it: Iteration, direction: Direction): void {
   const { model, real, g, losses, translations } = it;
   const { from, to, there } = direction;
   const { identityWeight, camWeight } = model.config;
-  const [fake, same] = translatePair(model, there, real[from], real[to]);
+  const { fake, same, camLogit } = translatePair(model, there, real[from], real[to]);
   translations[`fake_${from}2${to}`] = fake;
   translations[`fake_${to}2${to}`] = same;
   const downhill: Tensor[] = [];
+  const realAndFake = concat([real[to], fake.image], 0);
   for (const name of DISCRIMINATORS.filter((n) => domainOf(n) === to)) {
-    discriminatorStep(it, name, real[to], fake.image);
+    discriminatorStep(it, name, realAndFake);
     downhill.push(persuade(it, name, fake.image));
   }
   downhill.push(cycle(it, direction, fake.image));
   const identity = l1Loss(same.image, real[to]);
-  const cam = attentionLoss(fake, same);
+  // The attention must tell pictures that are to change from those that are there already.
+  const cam = bceWithLogitsToConstant(camLogit, [1, 0]);
   losses[`G.identity_${to}`] = identity;
   losses[`G.cam_${to}`] = cam;
   const own = weightedSum([identity, cam], [identityWeight, camWeight]);
@@ -161,8 +154,9 @@ function totals({ config }: Ugatit, terms: Losses): Losses {
 /**
  * Records the authors' training iteration: the D step, then the G step. Numerically theirs, with less work:
  * G does not change between the steps, so both use one translation of each picture, and each generator takes
- * its translation and its identity picture as one batch; the D step never enters G (gradients are asked for
- * by D's parameters only), and the G step computes no gradients of D's weights.
+ * its translation and its identity picture as one batch, each discriminator real and fake pictures; the D step
+ * never enters G (gradients are asked for by D's parameters only), and the G step computes no gradients of D's
+ * weights.
  *
  * And with less memory: what depends on what allows to finish one direction before the other, one
  * discriminator before the next (a discriminator's step needs nothing of the others), and a cycle before its
@@ -186,17 +180,21 @@ export function trainingStep(model: Ugatit, a: Tensor, b: Tensor, hyper: Tensor)
   return { losses: totals(model, it.losses), translations: it.translations };
 }
 
-/**
- * Two batches through one generator at once: its layers treat every picture by itself, so nothing changes.
- */
-function translatePair(model: Ugatit, name: Generator, x: Tensor, y: Tensor): [Translation, Translation] {
+/** What a generator makes of pictures to change and of pictures that are there already. */
+interface Pair {
+  readonly fake: Translation;
+  readonly same: Translation;
+  /** Of both. */
+  readonly camLogit: Tensor;
+}
+
+/** Two batches through one generator at once: its layers treat every picture by itself, so nothing changes. */
+function translatePair(model: Ugatit, name: Generator, x: Tensor, y: Tensor): Pair {
   const both = translate(model, name, concat([x, y], 0));
   const halves = [x.shape[0], y.shape[0]];
   const image = split(both.image, 0, halves);
   const camLogit = split(both.camLogit, 0, halves);
   const heatmap = split(both.heatmap, 0, halves);
-  return [0, 1].map((i) => ({ image: image[i], camLogit: camLogit[i], heatmap: heatmap[i] })) as [
-    Translation,
-    Translation,
-  ];
+  const [fake, same] = [0, 1].map((i) => ({ image: image[i], camLogit: camLogit[i], heatmap: heatmap[i] }));
+  return { fake, same, camLogit: both.camLogit };
 }

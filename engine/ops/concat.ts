@@ -1,7 +1,7 @@
 import { ShapeError } from '../errors.ts';
 import { differentiable, grid1d, intermediate, launch } from '../recorder.ts';
 import { elements, type Shape, sameShape, show } from '../shape.ts';
-import type { Tensor } from '../tensor.ts';
+import { ALIGNMENT, type Tensor, windowOf } from '../tensor.ts';
 import { zeros } from './fill.ts';
 
 const WG = 64;
@@ -79,8 +79,11 @@ export function slice(x: Tensor, axis: number, start: number, count: number): Te
 }
 
 function slicePart(x: Tensor, axis: number, start: number, count: number): Tensor {
-  const y = intermediate(x.shape.toSpliced(axis, 1, count), 'slice');
+  const shape = x.shape.toSpliced(axis, 1, count);
   const { rows, inner } = rowsOf(x.shape, axis);
+  // Neighbours in memory, where a binding may begin: shown, not copied.
+  if (rows === 1 && (start * inner * 4) % ALIGNMENT === 0) return windowOf(x, start * inner, shape);
+  const y = intermediate(shape, 'slice');
   const width = x.shape[axis] * inner;
   copy(
     x,

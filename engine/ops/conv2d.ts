@@ -1,13 +1,15 @@
 import { ShapeError } from '../errors.ts';
 import { differentiable, recorder } from '../recorder.ts';
 import { expectRank, type Shape, show } from '../shape.ts';
+import type { Spectrum } from '../spectrum.ts';
 import type { Tensor } from '../tensor.ts';
-import { activationGradient } from './activation.ts';
+import { activationGradient, relu, tanh } from './activation.ts';
 import { type ConvPath, chooseConv } from './conv2d/choose.ts';
 import { columns } from './conv2d/columns.ts';
 import { gatherBackwardInput, gatherForward } from './conv2d/gather.ts';
 import { gatherBackwardWeight } from './conv2d/gatherBackward.ts';
 import { naive } from './conv2d/naive.ts';
+import { normalised, type Outer } from './conv2d/normalised.ts';
 import { gatherTiled } from './conv2d/tiled.ts';
 import { winograd } from './conv2d/winograd.ts';
 import { sumRows } from './sumRows.ts';
@@ -23,6 +25,8 @@ export interface ConvOptions {
   readonly activation?: 'none' | 'leaky_relu' | 'relu' | 'tanh';
   /** Slope of leaky_relu below 0. Default 0.2. */
   readonly slope?: number;
+  /** The weight is under spectral norm: sample by sample, w / sigma of its call takes its place. */
+  readonly spectrum?: Spectrum;
 }
 
 /** Sizes of one convolution, as the kernels' constants name them. */
@@ -74,24 +78,35 @@ export interface ConvEpilogue {
 
 /** One way to compute a convolution and the gradients of its x and w (null where `need` asks for none). */
 export interface ConvKernels {
-  forward(x: Tensor, w: Tensor, b: Tensor | null, sizes: ConvSizes, epilogue: ConvEpilogue): Tensor;
+  /** Whether these kernels take a spectrum and outer products; else they get null for both. */
+  readonly divides?: boolean;
+  forward(
+    x: Tensor,
+    w: Tensor,
+    b: Tensor | null,
+    sizes: ConvSizes,
+    epilogue: ConvEpilogue,
+    spectrum: Spectrum | null,
+  ): Tensor;
   backward(
     x: Tensor,
     w: Tensor,
     dy: Tensor,
     sizes: ConvSizes,
     need: readonly boolean[],
+    outer: Outer | null,
   ): [dx: Tensor | null, dw: Tensor | null];
 }
 
 const gather: ConvKernels = {
-  forward(x, w, b, sizes, { ACT, SLOPE }) {
-    return gatherForward(x, w, sizes, { b, activation: ACT, slope: SLOPE });
+  divides: true,
+  forward(x, w, b, sizes, { ACT, SLOPE }, spectrum) {
+    return gatherForward(x, w, sizes, { b, spectrum, activation: ACT, slope: SLOPE });
   },
-  backward(x, w, dy, sizes, need) {
+  backward(x, w, dy, sizes, need, outer) {
     return [
       need[0] ? gatherBackwardInput(dy, w, x.shape, sizes) : null,
-      need[1] ? gatherBackwardWeight(x, dy, w.shape, sizes) : null,
+      need[1] ? gatherBackwardWeight(x, dy, w.shape, sizes, outer) : null,
     ];
   },
 };
@@ -130,13 +145,19 @@ const PATHS: Record<ConvPath, ConvKernels> = {
  */
 export function conv2d(x: Tensor, w: Tensor, b: Tensor | null, options: ConvOptions = {}): Tensor {
   const sizes = convSizes(x.shape, w.shape, b?.shape ?? null, options);
-  const { activation = 'none', slope = 0.2 } = options;
+  const { activation = 'none', slope = 0.2, spectrum } = options;
   const kernels = PATHS[chooseConv(recorder().device, sizes)];
   const epilogue = { BIAS: b !== null, ACT: ACTIVATIONS.indexOf(activation), SLOPE: slope };
-  const y = kernels.forward(x, w, b, sizes, epilogue);
+  if (spectrum) {
+    const fused = activation === 'none' || activation === 'leaky_relu';
+    const own = fused ? epilogue : { ...epilogue, ACT: 0 };
+    const y = normalised(kernels, [x, w, b], spectrum, sizes, own);
+    return fused ? y : { relu, tanh }[activation](y);
+  }
+  const y = kernels.forward(x, w, b, sizes, epilogue, null);
   differentiable('conv2d', [x, w, b], [y], ([dy], need) => {
     const dz = activation === 'none' ? dy! : activationGradient(activation, slope, dy!, y);
-    const [dx, dw] = kernels.backward(x, w, dz, sizes, need);
+    const [dx, dw] = kernels.backward(x, w, dz, sizes, need, null);
     return [dx, dw, need[2] ? sumRows(dz, 'conv2d.backwardBias') : null];
   });
   return y;

@@ -3,6 +3,7 @@ import { differentiable, grid1d, intermediate, launch, recorder, variantOf } fro
 import { elements, expectRank, type Shape, show } from '../shape.ts';
 import { type Tensor, viewOf } from '../tensor.ts';
 import { activationGradient } from './activation.ts';
+import { type Outer, outerBindings } from './conv2d/normalised.ts';
 import { sumRows } from './sumRows.ts';
 
 const WG = 64;
@@ -154,8 +155,14 @@ export function backwardInput(dy: Tensor, blocks: readonly Block[], shape: Shape
   return columnProducts('linear.backwardInput', dy, blocks, shape);
 }
 
-/** Gradient of one block of a linear layer's weight. */
-export function backwardWeight(label: string, x: Tensor, dy: Tensor, block: Block): Tensor {
+/** Gradient of one block of a linear layer's weight, with the outer products where there are any. */
+export function backwardWeight(
+  label: string,
+  x: Tensor,
+  dy: Tensor,
+  block: Block,
+  outer: Outer | null = null,
+): Tensor {
   const { w, rows: O, first: FIRST } = block;
   const { isCpu } = recorder().device;
   const N = x.shape[0];
@@ -166,12 +173,13 @@ export function backwardWeight(label: string, x: Tensor, dy: Tensor, block: Bloc
   const PER = isCpu ? 32 : 8;
   for (let START = 0; START < N; START += MOST_SAMPLES) {
     const NB = Math.min(MOST_SAMPLES, N - START);
-    const sizes = { K4, O, COLUMNS: dy.shape[1], FIRST, START, NB, PER, J, WG, ADD: START > 0 };
+    const CALLS = START === 0 && outer ? outer.spectrum.calls : 0;
+    const sizes = { K4, O, COLUMNS: dy.shape[1], FIRST, START, NB, PER, J, WG, ADD: START > 0, CALLS };
     launch({
       kernel: 'linear/backwardWeight',
       constants: sizes,
       label,
-      bind: [dy, x, dw],
+      bind: [dy, x, ...outerBindings(outer, x), dw],
       grid: [Math.ceil(K4 / (WG * J)), Math.ceil(O / PER), 1],
     });
   }
@@ -244,7 +252,7 @@ const simple: Products = {
     const [N, K] = shape;
     const dx = intermediate(shape, 'linear dx');
     for (const { w, rows: O, first: FIRST } of blocks) {
-      const sizes = { N, K, O, COLUMNS: dy.shape[1], FIRST, ADD: FIRST > 0 };
+      const sizes = { N, K, O, COLUMNS: dy.shape[1], FIRST, MORE: FIRST > 0 };
       naive('backwardInput', [dy, w, w, dx], sizes, N * K);
     }
     return dx;

@@ -1,5 +1,6 @@
-import { AdawnError } from '../errors.ts';
+import { AdawnError, ShapeError } from '../errors.ts';
 import { differentiable, grid1d, intermediate, launch } from '../recorder.ts';
+import { floats } from '../scalar.ts';
 import { elements, expectSame } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 
@@ -11,13 +12,13 @@ const LEAST_PER = 256;
 const KINDS = ['l1', 'mse', 'bce'] as const;
 type Kind = (typeof KINDS)[number];
 
-/** Mean of the kind's term over all elements: [1]. One launch for small tensors, else two. */
-function forward(kind: Kind, a: Tensor, b: Tensor, TARGET: number): Tensor {
+/** Sum over parts of the mean of the kind's term: [1]. One launch for small tensors, else two. */
+function forward(kind: Kind, a: Tensor, b: Tensor, GOALS: number): Tensor {
   const COUNT = elements(a.shape);
   const N4 = Math.ceil(COUNT / 4);
   const PER = Math.max(LEAST_PER, Math.ceil(N4 / MOST_PARTS));
   const PARTS = Math.ceil(N4 / PER);
-  const constants = { COUNT, KIND: KINDS.indexOf(kind), TARGET, PER, PARTS, WG };
+  const constants = { COUNT, KIND: KINDS.indexOf(kind), GOALS, PER, PARTS, WG };
   const add = (entry: string, from: Tensor, parts: number): Tensor => {
     const y = intermediate([parts], 'loss');
     const bind = [from, entry === 'forward' ? b : from, from, y];
@@ -28,14 +29,14 @@ function forward(kind: Kind, a: Tensor, b: Tensor, TARGET: number): Tensor {
   return PARTS === 1 ? sums : add('finish', sums, 1);
 }
 
-/** Gradient of the mean with respect to a, or with SIGN -1 of L1's b, times the scalar dy. */
-function backward(kind: Kind, a: Tensor, b: Tensor, TARGET: number, dy: Tensor, SIGN = 1): Tensor {
+/** Gradient with respect to a, or with SIGN -1 of L1's b, times the scalar dy. */
+function backward(kind: Kind, a: Tensor, b: Tensor, GOALS: number, dy: Tensor, SIGN = 1): Tensor {
   const y = intermediate(a.shape, 'loss gradient');
   const COUNT = elements(a.shape);
   launch({
     kernel: 'loss/main',
     entry: 'backward',
-    constants: { COUNT, KIND: KINDS.indexOf(kind), TARGET, SIGN, WG },
+    constants: { COUNT, KIND: KINDS.indexOf(kind), GOALS, SIGN, WG },
     label: 'loss.backward',
     bind: [a, b, dy, y],
     grid: grid1d(Math.ceil(COUNT / 4), WG),
@@ -43,9 +44,17 @@ function backward(kind: Kind, a: Tensor, b: Tensor, TARGET: number, dy: Tensor, 
   return y;
 }
 
-function towardConstant(kind: Kind, x: Tensor, target: number): Tensor {
-  const y = forward(kind, x, x, target);
-  differentiable('loss', [x], [y], ([dy]) => [backward(kind, x, x, target, dy!)]);
+/** What every element is to become: one number, or one for each of equal parts along the batch. */
+export type Target = number | readonly number[];
+
+function towardConstant(op: string, kind: Kind, x: Tensor, target: Target): Tensor {
+  const goals = typeof target === 'number' ? [target] : target;
+  if (goals.length === 0 || x.shape[0] % goals.length !== 0) {
+    throw new ShapeError(`${op}: ${x.shape[0]} samples cannot be shared by ${goals.length} targets`);
+  }
+  const b = floats(goals);
+  const y = forward(kind, x, b, goals.length);
+  differentiable('loss', [x], [y], ([dy]) => [backward(kind, x, b, goals.length, dy!)]);
   return y;
 }
 
@@ -56,31 +65,34 @@ function towardConstant(kind: Kind, x: Tensor, target: number): Tensor {
  */
 export function l1Loss(a: Tensor, b: Tensor): Tensor {
   expectSame('l1Loss', 'a', a.shape, 'b', b.shape);
-  const y = forward('l1', a, b, 0);
+  const y = forward('l1', a, b, 1);
   differentiable('loss', [a, b], [y], ([dy], need) => [
-    need[0] ? backward('l1', a, b, 0, dy!) : null,
-    need[1] ? backward('l1', a, b, 0, dy!, -1) : null,
+    need[0] ? backward('l1', a, b, 1, dy!) : null,
+    need[1] ? backward('l1', a, b, 1, dy!, -1) : null,
   ]);
   return y;
 }
 
 /**
- * Mean of (x - target)² over all elements: torch.nn.MSELoss against ones or zeros.
+ * Mean of (x - target)² over all elements: torch.nn.MSELoss against ones or zeros. With several targets the
+ * sum of the means of as many equal parts of the batch, each against its own.
  * @returns [1]
+ * @throws ShapeError when the batch has no such parts.
  */
-export function mseToConstant(x: Tensor, target: number): Tensor {
-  return towardConstant('mse', x, target);
+export function mseToConstant(x: Tensor, target: Target): Tensor {
+  return towardConstant('mseToConstant', 'mse', x, target);
 }
 
 /**
  * Mean binary cross-entropy of logits x against one target probability (torch.nn.BCEWithLogitsLoss), in the
- * form that neither overflows nor loses digits for large logits.
+ * form that neither overflows nor loses digits for large logits. Several targets as for `mseToConstant`.
  * @returns [1]
- * @throws AdawnError when the target is not in [0, 1].
+ * @throws AdawnError when a target is not in [0, 1], ShapeError when the batch has no such parts.
  */
-export function bceWithLogitsToConstant(x: Tensor, target: number): Tensor {
-  if (!(target >= 0 && target <= 1)) {
-    throw new AdawnError(`bceWithLogitsToConstant: the target must be in [0, 1], got ${target}`);
+export function bceWithLogitsToConstant(x: Tensor, target: Target): Tensor {
+  const wrong = [target].flat().find((goal) => !(goal >= 0 && goal <= 1));
+  if (wrong !== undefined) {
+    throw new AdawnError(`bceWithLogitsToConstant: the target must be in [0, 1], got ${wrong}`);
   }
-  return towardConstant('bce', x, target);
+  return towardConstant('bceWithLogitsToConstant', 'bce', x, target);
 }

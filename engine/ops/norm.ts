@@ -129,16 +129,18 @@ function backward(call: NormCall, s: Sizes, saved: Tensor, dy: Tensor, needX: bo
   passOver(s, 'backwardSums', s.reduce, { RELU }, [x, dy, saved, sums]);
   const like = (t: Tensor | null) => intermediate(t?.shape ?? [1], 'norm dparameter');
   const [drho, dgamma, dbeta] = [like(rho), like(gamma), like(beta)];
-  const bind = (p: Tensor, y: Tensor) => [p, saved, rho ?? p, gamma ?? p, y, drho, dgamma, dbeta];
+  const bind = (p: Tensor, y: Tensor, to: Tensor[]) => [p, saved, rho ?? p, gamma ?? p, y, ...to];
   const first: Parts = { partials: sums, per: s.reduce.per, parts: s.reduce.parts };
-  const joined = joinParts(s, 'backwardCoefficients', first, bind);
+  // Joining parts leaves the gradients alone: with tensors of its own in their place, one launch writes each.
+  const unused = [0, 1, 2].map(() => like(null));
+  const joined = joinParts(s, 'backwardCoefficients', first, (p, y) => bind(p, y, unused));
   const coefs = intermediate([3, N, s.groups * 4], 'norm coefs');
   const KIND = KINDS.indexOf(call.kind);
   launch({
     kernel: 'norm/backwardCoefficients',
     constants: { N, ROWS, C, PER: joined.per, PARTS: joined.parts, KIND, WG: WG_SMALL },
     label: 'norm.backwardCoefficients',
-    bind: bind(joined.partials, coefs),
+    bind: bind(joined.partials, coefs, [drho, dgamma, dbeta]),
     grid: [1, 1, 1],
   });
   const dx = needX ? intermediate(x.shape, 'norm dx') : null;

@@ -4,13 +4,17 @@ import { scalar } from '../scalar.ts';
 import { elements, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 
-function addScalars(a: Tensor, A: number, b: Tensor, B: number): Tensor {
+const NAMES = ['A', 'B', 'C', 'D', 'E', 'F'] as const;
+
+/** Weighted sum of up to six scalars: seven bindings, of the eight that every adapter has. */
+function addScalars(terms: readonly Tensor[], weights: readonly number[]): Tensor {
   const y = intermediate([1], 'weightedSum');
+  const named = Object.fromEntries(weights.map((weight, i) => [NAMES[i], weight]));
   launch({
     kernel: 'weightedSum/main',
-    constants: { A, B },
+    constants: { TERMS: terms.length, ...named },
     label: 'weightedSum',
-    bind: [a, b, y],
+    bind: [...NAMES.map((_, i) => terms[i] ?? terms[0]), y],
     grid: [1, 1, 1],
   });
   return y;
@@ -19,7 +23,7 @@ function addScalars(a: Tensor, A: number, b: Tensor, B: number): Tensor {
 /** factor · s for a scalar s; without a launch where s is a known constant. */
 export function scaleScalar(s: Tensor, factor: number): Tensor {
   if (s.constant !== null) return scalar(s.constant * factor);
-  return factor === 1 ? s : addScalars(s, factor, scalar(0), 0);
+  return factor === 1 ? s : addScalars([s], [factor]);
 }
 
 /**
@@ -30,13 +34,12 @@ export function weightedSum(terms: readonly Tensor[], weights: readonly number[]
   for (const { shape } of terms) {
     if (elements(shape) !== 1) throw new ShapeError(`weightedSum: a term is ${show(shape)}, not one number`);
   }
-  let total = terms[0];
-  let weight = weights[0];
-  for (let i = 1; i < terms.length; i++) {
-    total = addScalars(total, weight, terms[i], weights[i]);
-    weight = 1;
+  const most = NAMES.length;
+  let y = addScalars(terms.slice(0, most), weights.slice(0, most));
+  for (let i = most; i < terms.length; i += most - 1) {
+    const end = i + most - 1;
+    y = addScalars([y, ...terms.slice(i, end)], [1, ...weights.slice(i, end)]);
   }
-  const y = terms.length === 1 ? addScalars(total, weight, scalar(0), 0) : total;
   differentiable('weightedSum', terms, [y], ([dy]) => weights.map((w) => scaleScalar(dy!, w)));
   return y;
 }

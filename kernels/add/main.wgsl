@@ -1,8 +1,9 @@
-// y = a + b, elementwise. Each invocation owns one vec4 of y.
+// y (+)= a + b, elementwise. Each invocation owns one vec4 of y. ADD: adds to what y holds.
 // N4: vec4s (buffers are padded to 16 bytes, so the last vec4 always exists).
 // needs: flat
 const N4: u32 = 1;
 const WG: u32 = 64;
+const ADD: bool = false;
 
 @group(0) @binding(0) var<storage, read> a: array<vec4f>;
 @group(0) @binding(1) var<storage, read> b: array<vec4f>;
@@ -18,5 +19,9 @@ fn main(
   if (i >= N4) {
     return;
   }
-  y[i] = a[i] + b[i];
+  var sum = a[i] + b[i];
+  if (ADD) {
+    sum += y[i];
+  }
+  y[i] = sum;
 }

@@ -1,6 +1,6 @@
-// Gradient of mean and maximum over pixels: dx[n,p,c] = dgap[n,c] / HW + (p == pixel[n,c] ? dgmp[n,c] : 0).
+// Gradient of mean and maximum: dx[n,p,c] (+)= dgap[n,c] / HW + (p == pixel[n,c] ? dgmp[n,c] : 0), p < HW.
 // dgap, dgmp, pixel [N,C], dx [N,HW,C]; C = 4 C4. MEAN, MAX: which of the two gradients there is.
-// A lane owns one vec4 of channels of PER pixels.
+// A lane owns one vec4 of channels of PER pixels. ADD: adds to what dx holds.
 // needs: flat
 const N: u32 = 1;
 const HW: u32 = 1;
@@ -9,6 +9,7 @@ const PER: u32 = 1;
 const MEAN: bool = true;
 const MAX: bool = true;
 const WG: u32 = 64;
+const ADD: bool = false;
 
 @group(0) @binding(0) var<storage, read> dgap: array<vec4f>;
 @group(0) @binding(1) var<storage, read> dgmp: array<vec4f>;
@@ -43,7 +44,11 @@ fn main(
   let step = C4;
   var to = (n * HW + first) * step + c;
   for (var p = first; p < end; p++) {
-    dx[to] = spread + select(vec4f(0), peak, best == vec4u(p));
+    var sum = spread + select(vec4f(0), peak, best == vec4u(p));
+    if (ADD) {
+      sum += dx[to];
+    }
+    dx[to] = sum;
     to += step;
   }
 }

@@ -3,12 +3,16 @@
 // .. +PER. dy [O,C], W and dW [O,2C], gap and gmp [C], dGap and dGmp [slices,C]. C counts V: four channels
 // each, or one (LANES).
 // A lane owns J columns, WG apart, of one slice: workgroup (t, s) has tile t of columns and slice s of rows.
+// ADD_DW, ADD_DGAP, ADD_DGMP: adds to what that one holds.
 // needs: LANES=vector
 const O: u32 = 1;
 const C: u32 = 1;
 const PER: u32 = 1;
 const J: u32 = 1;
 const WG: u32 = 64;
+const ADD_DW: bool = false;
+const ADD_DGAP: bool = false;
+const ADD_DGMP: bool = false;
 
 @group(0) @binding(0) var<storage, read> dy: array<V>;
 @group(0) @binding(1) var<storage, read> w: array<V>;
@@ -41,16 +45,28 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         let g = dy[o * C + c];
         da[j] += g * w[left];
         db[j] += g * w[left + C];
-        dw[left] = g * a[j];
-        dw[left + C] = g * b[j];
+        if (ADD_DW) {
+          dw[left] += g * a[j];
+          dw[left + C] += g * b[j];
+        } else {
+          dw[left] = g * a[j];
+          dw[left + C] = g * b[j];
+        }
       }
     }
   }
   for (var j = 0u; j < J; j++) {
     let c = first + j * WG;
     if (c < C) {
-      dGap[group.y * C + c] = da[j];
-      dGmp[group.y * C + c] = db[j];
+      let to = group.y * C + c;
+      if (ADD_DGAP) {
+        da[j] += dGap[to];
+      }
+      if (ADD_DGMP) {
+        db[j] += dGmp[to];
+      }
+      dGap[to] = da[j];
+      dGmp[to] = db[j];
     }
   }
 }

@@ -2,9 +2,9 @@
 //   y[p, kh, kw, c] = x[n, source(oy S + kh), source(ox S + kw), c],  p = (n OH + oy) OW + ox
 // source undoes reflection padding by P and nearest upsampling by UP. x [N,H,W,4 C4], y [N OH OW,K,K,4 C4].
 // One invocation owns four channels of one tap of one position.
-// backward: dx[n,y,x,c] = sum of dy[p, kh, kw, c] over the taps whose source is (y, x), divided by sigma
-// where SCALED: for the pixel, then its reflections, in the order of the taps. PICTURE: dy is
-// [N,OH,K,OW,K,4 C4] instead of [N,OH,OW,K,K,4 C4]. One invocation owns four channels of one pixel.
+// backward: dx[n,y,x,c] = sum of dy[p, kh, kw, c] over the taps whose source is (y, x): for the
+// pixel, then its reflections, in the order of the taps. PICTURE: dy is [N,OH,K,OW,K,4 C4] instead of
+// [N,OH,OW,K,K,4 C4]. One invocation owns four channels of one pixel.
 // needs: flat padding shown
 const N: u32 = 1;
 const H: u32 = 1;
@@ -17,12 +17,10 @@ const S: u32 = 1;
 const P: u32 = 0;
 const UP: u32 = 1;
 const PICTURE: bool = false;
-const SCALED: bool = false;
 const WG: u32 = 64;
 
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;
-@group(0) @binding(1) var<storage, read> sigma: array<f32>;
-@group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
+@group(0) @binding(1) var<storage, read_write> y: array<vec4f>;
 
 // Pixel of the picture that padded coordinate i shows on a side of `size`.
 fn source(i: u32, size: u32) -> u32 {
@@ -88,9 +86,6 @@ fn backward(
       }
       sum += sum_across(n, oy * K + kh, column, i % C4);
     }
-  }
-  if (SCALED) {
-    sum /= sigma[0];
   }
   y[i] = sum;
 }

@@ -1,11 +1,12 @@
 // The end of a convolution by columns.wgsl: y[p,c] = f(bias[c] + sum over s of part[s,p,c] / sigma), in the
-// order of s. part [SLICES,PC], y [PC], PC = positions * C. ACT as in lib/activate.wgsl. One invocation per
+// order of s; sigma [CALLS], each for a run of positions (0: no division). part [SLICES,PC], y [PC],
+// PC = positions * C. ACT as in lib/activate.wgsl. One invocation per
 // element.
 // needs: activate flat
 const PC: u32 = 1;
 const C: u32 = 1;
 const SLICES: u32 = 1;
-const SCALED: bool = false;
+const CALLS: u32 = 0;
 const BIAS: bool = false;
 const ACT: u32 = 0;
 const SLOPE: f32 = 0.2;
@@ -30,8 +31,8 @@ fn main(
   for (var s = 0u; s < SLICES; s++) {
     sum += part[s * PC + i];
   }
-  if (SCALED) {
-    sum /= sigma[0];
+  if (CALLS > 0) {
+    sum /= sigma[i * CALLS / PC];
   }
   if (BIAS) {
     sum += bias[i % C];

@@ -1,6 +1,6 @@
-// Adjoint of padding and upsampling: dx[n,y,x,c] = sum of dp over the padded positions that show (y, x).
+// Adjoint of padding and upsampling: dx[n,y,x,c] (+)= sum of dp over the padded positions that show (y, x).
 // dp [images, paddedH, paddedW, stride] with stride >= channels, dx [images,height,width,channels].
-// One invocation owns all channels of one pixel; sums run in a fixed order.
+// One invocation owns all channels of one pixel; sums run in a fixed order. ADD: adds to what dx holds.
 // quads: the same where channels and stride are multiples of 4. Grid: ceil(width / WG), height, images.
 // needs: shown
 struct Folding {
@@ -14,6 +14,7 @@ struct Folding {
 }
 
 const WG: u32 = 8;
+const ADD: bool = false;
 
 @group(0) @binding(0) var<storage, read> folding: Folding;
 @group(0) @binding(1) var<storage, read> dp: array<f32>;
@@ -60,7 +61,7 @@ fn main(@builtin(global_invocation_id) at: vec3u) {
     let start = u32(pixel) * f.stride;
     for (var c = 0u; c < f.channels; c++) {
       var sum = dp[start + c];
-      if (i > 0) {
+      if (ADD || i > 0) {
         sum += dx[to + c];
       }
       dx[to + c] = sum;
@@ -84,7 +85,7 @@ fn quads(@builtin(global_invocation_id) at: vec3u) {
     let start = u32(pixel) * f.stride / 4;
     for (var c = 0u; c < f.channels / 4; c++) {
       var sum = dp_quads[start + c];
-      if (i > 0) {
+      if (ADD || i > 0) {
         sum += dx_quads[to + c];
       }
       dx_quads[to + c] = sum;

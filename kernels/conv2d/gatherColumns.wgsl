@@ -14,7 +14,7 @@ struct Columns {
   channels: u32,
   gradient: u32,
   stride: u32,
-  scaled: u32,    // 1: divide by sigma
+  calls: u32,     // divide by sigma[k] of this many calls, which share the images; 0: do not
   bias: u32,
   activation: u32,
   slope: f32,
@@ -46,7 +46,6 @@ fn main(@builtin(global_invocation_id) at: vec3u, @builtin(num_workgroups) group
   let step = max(g.stride, 1);
   let firstX = at.x % step;
   let firstY = at.y % step;
-  let scale = select(1, 1 / sigma[0], g.scaled == 1);
   for (var c = 0u; c < g.channels; c += 4) {
     let count = min(4, g.channels - c);
     var sum = vec4f(0);
@@ -64,7 +63,9 @@ fn main(@builtin(global_invocation_id) at: vec3u, @builtin(num_workgroups) group
         }
       }
     }
-    sum *= scale;
+    if (g.calls > 0) {
+      sum /= sigma[at.z * g.calls / groups.z];
+    }
     let to = ((at.z * groups.y + at.y) * g.outW + at.x) * g.channels + c;
     if (g.bias == 1) {
       for (var j = 0u; j < count; j++) {

@@ -5,7 +5,8 @@
 // positions and loads its own four k; w is spread over the lanes and handed round by shuffles with constant
 // lanes, so that one load of it serves SUBGROUP * ROWS positions.
 // x: texel column * inQuads + quad of k, row, layer image. y: buffer [images, outH, outW, 4 outQuads].
-// sigma: one number where the geometry says so (a weight under spectral norm is w / sigma), else not read.
+// sigma: one number a call where the geometry has calls (a weight under spectral norm is w / sigma), else not
+// read.
 // w: layers of rows n with texels of k, or (TRANSPOSED) of rows k with texels of n.
 // Grid: ceil(positions / (ROWS * SUBGROUP)), ceil(outQuads / QUADS), classes².
 // ROWS: 4 or 8. QUADS: 4, 6 or 8. SUBGROUP: 8.
@@ -128,7 +129,6 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) lan
     layer += select(0, nextRow, wrapX);
   }
   // Loops that are not unrolled: each store in the code costs lavapipe's compiler some 300 instructions.
-  let scale = select(1, 1 / sigma[0], g.scaled == 1);
   let mine = min(ROWS, (positions - min(first, positions) + SUBGROUP - 1) / SUBGROUP);
   for (var j = 0u; j < min(QUADS, g.outQuads - n0); j++) {
     var v: Rows;
@@ -148,7 +148,10 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) lan
       let oy = line % g.gridH * g.outStride + cy;
       let ox = (p - line * g.gridW) * g.outStride + cx;
       if (oy < g.outH && ox < g.outW) {
-        var sum = v[r] * scale;
+        var sum = v[r];
+        if (g.calls > 0) {
+          sum /= sigma[line / g.gridH * g.calls / g.images];
+        }
         if (g.bias == 1) {
           sum += bias[n0 + j];
         }

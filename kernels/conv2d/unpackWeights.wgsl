@@ -1,8 +1,10 @@
 // Gradient of weights [CO,K,K,CI] from gatherWeights' partial sums: for each kernel element the sum over
 // splits and over its `uses` places (taps of classes that contain it), in that order. A place is the offset
 // of the element's (co = 0, ci = 0) in one split's sums; rows of co are `stepCo` apart.
+// CALLS > 0: the weight is under spectral norm, and dw gets + sum_k dsigma[k] u[k,co] v[k,element] too; u
+// [CALLS,CO], v [CALLS,K,K,CI].
 // One invocation owns one element. Grid: ceil(CI / 8), ceil(CO / 8), K². Lanes run along CI, as both sides
-// do.
+// do. ADD: adds to what dw holds.
 struct Unpacking {
   ci: u32,
   co: u32,
@@ -14,9 +16,15 @@ struct Unpacking {
   places: array<u32>,
 }
 
+const CALLS: u32 = 0;
+const ADD: bool = false;
+
 @group(0) @binding(0) var<storage, read> unpacking: Unpacking;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read_write> dw: array<f32>;
+@group(0) @binding(2) var<storage, read> dsigma: array<f32>;
+@group(0) @binding(3) var<storage, read> u: array<f32>;
+@group(0) @binding(4) var<storage, read> v: array<f32>;
+@group(0) @binding(5) var<storage, read_write> dw: array<f32>;
 
 @compute @workgroup_size(8, 8)
 fn main(
@@ -37,5 +45,13 @@ fn main(
       sum += x[s * unpacking.splitSize + place];
     }
   }
-  dw[(co * groups.z + group.z) * unpacking.ci + ci] = sum;
+  for (var k = 0u; k < CALLS; k++) {
+    let element = (k * groups.z + group.z) * unpacking.ci + ci;
+    sum = fma(dsigma[k] * u[k * unpacking.co + co], v[element], sum);
+  }
+  let to = (co * groups.z + group.z) * unpacking.ci + ci;
+  if (ADD) {
+    sum += dw[to];
+  }
+  dw[to] = sum;
 }

@@ -23,7 +23,7 @@ struct Geometry {
   offsetX: u32,
   splits: u32,      // weight gradient: parts of the sum over rows of the grid
   splitRows: u32,   // rows of the grid per part
-  scaled: u32,      // 1: divide by sigma
+  calls: u32,       // divide by sigma[k] of this many calls, which share the images; 0: do not
   bias: u32,        // 1: add bias
   activation: u32,  // 0 none, 1 LeakyReLU, 2 ReLU, 3 tanh
   slope: f32,

@@ -1,6 +1,6 @@
 // torch.nn.Linear as written first: y[n,FIRST+o] = f(b[FIRST+o] + sum_k x[n,k] w[o,k]), its dx and dw.
 // x [N,K], w [O,K] (one block of rows of a weight with COLUMNS rows in all), y and dy [N,COLUMNS].
-// One invocation per element of the result; any K. ACT: 0 none, 1 ReLU. ADD: dx adds to an earlier block's.
+// One invocation per element of the result; any K. ACT: 0 none, 1 ReLU. MORE: dx adds to an earlier block's.
 // needs: flat
 const N: u32 = 1;
 const K: u32 = 1;
@@ -9,7 +9,7 @@ const COLUMNS: u32 = 1;
 const FIRST: u32 = 0;
 const BIAS: bool = false;
 const ACT: u32 = 0;
-const ADD: bool = false;
+const MORE: bool = false;
 const WG: u32 = 64;
 
 // forward: x, w, b, y. backwardInput: dy, w, (w), dx. backwardWeight: dy, x, (x), dw.
@@ -54,7 +54,7 @@ fn backwardInput(
     return;
   }
   var sum = 0.0;
-  if (ADD) {
+  if (MORE) {
     sum = y[i];
   }
   for (var o = 0u; o < O; o++) {

@@ -1,22 +1,24 @@
-// Means over all COUNT elements, and their gradients for the upstream gradient dy[0]:
-//   KIND 0  L1:   |a - b|,                                   da = dy sign(a - b) / COUNT, sign(0) = 0
-//   KIND 1  MSE:  (a - TARGET)^2,                            da = dy 2 (a - TARGET) / COUNT
-//   KIND 2  BCE with logits: max(a, 0) - a TARGET + log(1 + exp(-|a|)),
-//           da = dy ((1 - TARGET) sigmoid(a) - TARGET sigmoid(-a)) / COUNT  (no 1 - 1 for sure logits)
-// forward: workgroup g owns the vec4s g PER .. of a and writes their sum to y[g], divided by COUNT where
+// Means over elements, and their gradients for the upstream gradient dy[0]. The COUNT elements come in GOALS
+// equal parts, whose means (over MEAN = COUNT / GOALS elements) are added up:
+//   KIND 0  L1:   |a - b|,                                   da = dy sign(a - b) / MEAN, sign(0) = 0
+//   KIND 1  MSE:  (a - goal)^2,                              da = dy 2 (a - goal) / MEAN
+//   KIND 2  BCE with logits: max(a, 0) - a goal + log(1 + exp(-|a|)),
+//           da = dy ((1 - goal) sigmoid(a) - goal sigmoid(-a)) / MEAN  (no 1 - 1 for sure logits)
+// forward: workgroup g owns the vec4s g PER .. of a and writes their sum to y[g], divided by MEAN where
 // it is the only one. finish: one workgroup adds PARTS such sums and divides. Every sum has a fixed order.
-// backward: one invocation per vec4 of da; SIGN -1 gives L1's db. KIND 1 and 2 do not read b.
-// TARGET is in [0, 1] for KIND 2. Buffers are padded to 16 bytes.
+// backward: one invocation per vec4 of da; SIGN -1 gives L1's db. The goal of part k is b[k], in [0, 1] for
+// KIND 2; KIND 0 has one part. Buffers are padded to 16 bytes.
 // needs: flat total
 const COUNT: u32 = 1;
 const KIND: u32 = 0;
-const TARGET: f32 = 0.0;
+const GOALS: u32 = 1;
 const PER: u32 = 1;
 const PARTS: u32 = 1;
 const SIGN: f32 = 1.0;
 const WG: u32 = 64;
 
 const N4: u32 = (COUNT + 3) / 4;
+const MEAN: f32 = f32(COUNT / GOALS);
 
 @group(0) @binding(0) var<storage, read> a: array<vec4f>;
 @group(0) @binding(1) var<storage, read> b: array<vec4f>;
@@ -38,15 +40,22 @@ fn log1p(e: vec4f) -> vec4f {
   return 2 * z * fma(sum, s, vec4f(1));
 }
 
+// Goals of the elements of vec4 i.
+fn goals(i: u32) -> vec4f {
+  let k = min((i * 4 + vec4u(0, 1, 2, 3)) / (COUNT / GOALS), vec4u(GOALS - 1));
+  return vec4f(b[k.x / 4][k.x % 4], b[k.y / 4][k.y % 4], b[k.z / 4][k.z % 4], b[k.w / 4][k.w % 4]);
+}
+
 fn term(i: u32) -> vec4f {
   let v = a[i];
   if (KIND == 0) {
     return abs(v - b[i]);
   }
+  let goal = goals(i);
   if (KIND == 1) {
-    return (v - TARGET) * (v - TARGET);
+    return (v - goal) * (v - goal);
   }
-  return max(v, vec4f(0)) - v * TARGET + log1p(exp(-abs(v)));
+  return max(v, vec4f(0)) - v * goal + log1p(exp(-abs(v)));
 }
 
 fn slope(i: u32) -> vec4f {
@@ -54,13 +63,14 @@ fn slope(i: u32) -> vec4f {
   if (KIND == 0) {
     return SIGN * sign(v - b[i]);
   }
+  let goal = goals(i);
   if (KIND == 1) {
-    return 2 * (v - TARGET);
+    return 2 * (v - goal);
   }
   let e = exp(-abs(v));
   let up = select(e, vec4f(1), v >= vec4f(0)) / (1 + e);
   let down = select(vec4f(1), e, v >= vec4f(0)) / (1 + e);
-  return (1 - TARGET) * up - TARGET * down;
+  return (1 - goal) * up - goal * down;
 }
 
 @compute @workgroup_size(WG)
@@ -72,7 +82,7 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index)
   }
   let all = total(local, vec2f(sum, 0)).x;
   if (local == 0) {
-    y[group.x / 4][group.x % 4] = select(all, all / f32(COUNT), PARTS == 1);
+    y[group.x / 4][group.x % 4] = select(all, all / MEAN, PARTS == 1);
   }
 }
 
@@ -84,7 +94,7 @@ fn finish(@builtin(local_invocation_index) local: u32) {
   }
   let all = total(local, vec2f(sum, 0)).x;
   if (local == 0) {
-    y[0].x = all / f32(COUNT);
+    y[0].x = all / MEAN;
   }
 }
 
@@ -96,6 +106,6 @@ fn backward(
 ) {
   let i = flat_index(group, groups, local, WG);
   if (i < N4) {
-    y[i] = slope(i) * (dy[0] / f32(COUNT));
+    y[i] = slope(i) * (dy[0] / MEAN);
   }
 }

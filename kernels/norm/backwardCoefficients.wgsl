@@ -8,6 +8,7 @@
 //   dgamma = (rho rI + (1 - rho) rL) S2 + (1 - rho) rL off S1,   dbeta = S1,
 //   drho = gamma ((rI - rL) S2 - rL off S1),   summed over n where the parameter is [C].
 // KIND as in coefficients.wgsl; KIND 0 leaves dgamma, dbeta, drho alone. PER (rows a part) is not used.
+// ADD_DRHO, ADD_DGAMMA, ADD_DBETA: adds to what that one holds.
 // needs: flat total
 const N: u32 = 1;
 const ROWS: u32 = 2;
@@ -17,6 +18,9 @@ const PARTS: u32 = 1;
 const FAN: u32 = 16;
 const KIND: u32 = 0;
 const WG: u32 = 64;
+const ADD_DRHO: bool = false;
+const ADD_DGAMMA: bool = false;
+const ADD_DBETA: bool = false;
 
 const G: u32 = (C + 3) / 4;
 const JOINED: u32 = (PARTS + FAN - 1) / FAN;
@@ -91,9 +95,9 @@ fn write_gradients(n: u32, g: u32, to_rho: vec4f, to_gamma: vec4f, to_beta: vec4
     let c = g * 4 + j;
     let first = n == 0 || KIND == 2;
     let w = select(c, n * C + c, KIND == 2);
-    drho[c] = to_rho[j] + select(drho[c], 0.0, n == 0);
-    dgamma[w] = to_gamma[j] + select(dgamma[w], 0.0, first);
-    dbeta[w] = to_beta[j] + select(dbeta[w], 0.0, first);
+    drho[c] = to_rho[j] + select(drho[c], 0.0, n == 0 && !ADD_DRHO);
+    dgamma[w] = to_gamma[j] + select(dgamma[w], 0.0, first && !ADD_DGAMMA);
+    dbeta[w] = to_beta[j] + select(dbeta[w], 0.0, first && !ADD_DBETA);
   }
 }
 

@@ -40,6 +40,29 @@ function constantsCase(name: string, x: HostArray): OpCase {
   };
 }
 
+/** Parts of a batch, each toward its own target: what their separate losses add up to. */
+function partsCase(name: string, x: HostArray, goals: readonly number[]): OpCase {
+  const sumOf = (v: HostArray, loss: (part: HostArray, goal: number) => HostArray): HostArray => {
+    const size = v.data.length / goals.length;
+    const losses = goals.map((goal, k) => {
+      const data = v.data.slice(k * size, (k + 1) * size);
+      return loss({ shape: [size], data }, goal).data[0];
+    });
+    return { shape: [1], data: Float64Array.of(losses.reduce((a, b) => a + b)) };
+  };
+  return {
+    op: 'loss',
+    name,
+    inputs: { x },
+    run: ({ x: t }) => [mseToConstant(t, goals), bceWithLogitsToConstant(t, goals)],
+    reference: ({ x: v }) => [
+      sumOf(v, (part, goal) => mean(part, (value) => (value - goal) ** 2)),
+      sumOf(v, bce),
+    ],
+    grad: ['x'],
+  };
+}
+
 /** Sure logits, right and wrong, and the ones around 0. */
 const LOGITS = [100, -100, 12, -12, 3, -3, 0, 1e-3, 30, -30];
 
@@ -49,6 +72,8 @@ export const cases: OpCase[] = [
   l1Case('l1, two launches', [1, 53, 61, 3], 1004),
   constantsCase('to constants, odd count', values([2, 4, 3, 1], 1006)),
   constantsCase('to constants, two launches', values([1, 41, 43, 1], 1007, 3)),
+  partsCase('two parts, odd counts', values([2, 5, 3, 1], 1008), [1, 0]),
+  partsCase('three parts, two launches', values([6, 41, 13, 1], 1009), [1, 0, 0.25]),
   constantsCase('to constants, logits of 100', {
     shape: [5, 2],
     data: Float64Array.from(LOGITS, Math.fround),

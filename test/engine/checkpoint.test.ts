@@ -123,7 +123,7 @@ describe('checkpoint refuses', () => {
     ],
     [
       'what advances a state, which would happen twice',
-      /spectralNorm\.iterate writes t3 \[8\], and would do it twice/,
+      /spectralNorm\.finish writes t3 \[8\], and would do it twice/,
       (x, w, v) => checkpoint([x, w], () => conv2d(x, spectralNorm(w, v, v, { update: true }), null)),
     ],
     [

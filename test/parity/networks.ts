@@ -38,7 +38,7 @@ function specsOf(config: NetConfig, maxBinding: number): ParameterSpec[] {
 function build(config: NetConfig, p: Lookup, x: Tensor): Tensor[] {
   if (config.kind === 'dis') {
     const dis = { ch: config.ch, layers: config.n_layers! };
-    const { logit, camLogit, heatmap } = discriminator(p, dis, x, true);
+    const { logit, camLogit, heatmap } = discriminator(p, dis, x, { calls: 1, update: true });
     return [logit, camLogit, heatmap];
   }
   const { ch, n_res: nRes = 0, h: size } = config;

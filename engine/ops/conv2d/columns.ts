@@ -1,7 +1,7 @@
 import { memoised } from '../../memo.ts';
 import { grid1d, intermediate, launch } from '../../recorder.ts';
-import { unscaled } from '../../scaled.ts';
 import { elements } from '../../shape.ts';
+import type { Spectrum } from '../../spectrum.ts';
 import { type Tensor, viewOf } from '../../tensor.ts';
 import type { ConvEpilogue, ConvKernels, ConvSizes } from '../conv2d.ts';
 import { type Block, backwardWeight, columnProducts, MOST_SAMPLES, rowProducts } from '../linear.ts';
@@ -38,7 +38,7 @@ function columnsOf(x: Tensor, s: ConvSizes): Tensor {
       kernel: 'conv2d/columns',
       constants: sizesOf(s),
       label: 'conv2d.columns',
-      bind: [x, x, y],
+      bind: [x, y],
       grid: grid1d(elements(shape) / 4, WG),
     });
     return y;
@@ -47,8 +47,12 @@ function columnsOf(x: Tensor, s: ConvSizes): Tensor {
 
 const blockOf = (w: Tensor, { CO }: ConvSizes): Block => ({ w, rows: CO, first: 0 });
 
-function forward(x: Tensor, weight: Tensor, b: Tensor | null, s: ConvSizes, epilogue: ConvEpilogue): Tensor {
-  const { w, sigma } = unscaled(weight);
+function forward(
+  [x, w, b]: readonly [Tensor, Tensor, Tensor | null],
+  s: ConvSizes,
+  epilogue: ConvEpilogue,
+  spectrum: Spectrum | null,
+): Tensor {
   const label = 'conv2d.forward';
   const part = rowProducts(label, columnsOf(x, s), [blockOf(w, s)], s.CO, { sliced: true });
   const y = intermediate([s.N, s.OH, s.OW, s.CO], 'conv2d');
@@ -57,46 +61,46 @@ function forward(x: Tensor, weight: Tensor, b: Tensor | null, s: ConvSizes, epil
     PC,
     C: s.CO,
     SLICES: elements(part.shape) / PC,
-    SCALED: sigma !== null,
+    CALLS: spectrum?.calls ?? 0,
     ...epilogue,
     WG,
   };
-  const bind = [part, b ?? part, sigma ?? part, y];
+  const bind = [part, b ?? part, spectrum?.sigma ?? part, y];
   launch({ kernel: 'conv2d/finishColumns', constants, label, bind, grid: grid1d(PC, WG) });
   return y;
 }
 
 /**
- * The gradient of a picture from that of its patches, divided by sigma: rows [N OH OW, K K CI], or the
- * picture that `patchProduct` makes.
+ * The gradient of a picture from that of its patches: rows [N OH OW, K K CI], or the picture that
+ * `patchProduct` makes.
  */
-export function gatherPatches(columns: Tensor, sigma: Tensor | null, s: ConvSizes): Tensor {
+export function gatherPatches(columns: Tensor, s: ConvSizes): Tensor {
   const dx = intermediate([s.N, s.H, s.W, s.CI], 'conv2d dx');
   launch({
     kernel: 'conv2d/columns',
     entry: 'backward',
-    constants: { ...sizesOf(s), PICTURE: columns.shape.length === 4, SCALED: sigma !== null },
+    constants: { ...sizesOf(s), PICTURE: columns.shape.length === 4 },
     label: 'conv2d.columns',
-    bind: [columns, sigma ?? columns, dx],
+    bind: [columns, dx],
     grid: grid1d(elements(dx.shape) / 4, WG),
   });
   return dx;
 }
 
-function backwardInput(dy: Tensor, weight: Tensor, s: ConvSizes): Tensor {
-  const { w, sigma } = unscaled(weight);
+function backwardInput(dy: Tensor, w: Tensor, s: ConvSizes): Tensor {
   const shape = [s.N * s.OH * s.OW, s.K * s.K * s.CI];
-  return gatherPatches(columnProducts('conv2d.backwardInput', dy, [blockOf(w, s)], shape), sigma, s);
+  return gatherPatches(columnProducts('conv2d.backwardInput', dy, [blockOf(w, s)], shape), s);
 }
 
 /** Layers that `fitsColumns`. */
 export const columns: ConvKernels = {
-  forward,
-  backward(x, w, dy, s, need) {
+  divides: true,
+  forward: (x, w, b, s, epilogue, spectrum) => forward([x, w, b], s, epilogue, spectrum),
+  backward(x, w, dy, s, need, outer) {
     const flat = viewOf(dy, [s.N * s.OH * s.OW, s.CO]);
     return [
       need[0] ? backwardInput(flat, w, s) : null,
-      need[1] ? backwardWeight('conv2d.backwardWeight', columnsOf(x, s), flat, blockOf(w, s)) : null,
+      need[1] ? backwardWeight('conv2d.backwardWeight', columnsOf(x, s), flat, blockOf(w, s), outer) : null,
     ];
   },
 };

@@ -1,6 +1,5 @@
 import { fitsTexture, intermediate, launch, recorder } from '../../recorder.ts';
 import { integers } from '../../scalar.ts';
-import { unscaled } from '../../scaled.ts';
 import type { Shape } from '../../shape.ts';
 import type { Tensor } from '../../tensor.ts';
 import type { ConvSizes } from '../conv2d.ts';
@@ -65,7 +64,7 @@ function gatherRows(label: string, left: Tensor, w: Tensor, p: Product, options:
     kernel: 'conv2d/gatherRows',
     constants: { ROWS, QUADS, TRANSPOSED, SUBGROUP },
     label,
-    bind: [geometry, left, w, epilogue.b ?? geometry, epilogue.sigma ?? geometry, y],
+    bind: [geometry, left, w, epilogue.b ?? geometry, epilogue.spectrum?.sigma ?? geometry, y],
     grid: [
       Math.ceil((g.images * g.gridH * g.gridW) / (ROWS * SUBGROUP)),
       Math.ceil(g.outQuads / QUADS),
@@ -93,21 +92,14 @@ function gatherColumns(
     kernel: 'conv2d/gatherColumns',
     constants: { WG: SUBGROUP },
     label,
-    bind: [columns, z, epilogue.b ?? columns, epilogue.sigma ?? columns, y],
+    bind: [columns, z, epilogue.b ?? columns, epilogue.spectrum?.sigma ?? columns, y],
     grid: [Math.ceil(outW / SUBGROUP), outH, images],
   });
   return y;
 }
 
 /** y = f(b + conv(x, w)) by subgroups and textures. */
-export function gatherForward(
-  x: Tensor,
-  weight: Tensor,
-  s: ConvSizes,
-  after: Omit<Epilogue, 'sigma'>,
-): Tensor {
-  const { w, sigma } = unscaled(weight);
-  const epilogue = { ...after, sigma };
+export function gatherForward(x: Tensor, w: Tensor, s: ConvSizes, epilogue: Epilogue): Tensor {
   const p = forwardProduct(s);
   const shape = [s.N, s.OH, s.OW, s.CO];
   const left = padPicture('conv2d.padX', x, paddingOfX(s));
@@ -142,8 +134,7 @@ function byPatches(s: ConvSizes, { geometry: g, foldsX }: Product): boolean {
 }
 
 /** dx, of the shape of x, from dy. */
-export function gatherBackwardInput(dy: Tensor, weight: Tensor, shape: Shape, s: ConvSizes): Tensor {
-  const { w, sigma } = unscaled(weight);
+export function gatherBackwardInput(dy: Tensor, w: Tensor, shape: Shape, s: ConvSizes): Tensor {
   const p = inputProduct(s);
   const around = paddingOfDy(s);
   const left = padPicture('conv2d.padDy', dy, around);
@@ -151,14 +142,12 @@ export function gatherBackwardInput(dy: Tensor, weight: Tensor, shape: Shape, s:
   const right = packWeights(w, s, p, true);
   if (byPatches(s, p)) {
     const options = { offset: [around.beforeY, around.beforeX] as const, transposed: true };
-    return gatherPatches(gatherRows(label, left, right, patchProduct(s), options), sigma, s);
+    return gatherPatches(gatherRows(label, left, right, patchProduct(s), options), s);
   }
-  const epilogue = { ...NO_EPILOGUE, sigma };
-  const folded = p.foldsX > 1;
-  let dp = gatherRows(label, left, right, p, { epilogue: folded ? NO_EPILOGUE : epilogue, transposed: true });
-  if (folded) {
+  let dp = gatherRows(label, left, right, p, { transposed: true });
+  if (p.foldsX > 1) {
     const padded = [s.N, s.H * s.UP + 2 * s.P, s.W * s.UP + 2 * s.P, s.CI];
-    dp = gatherColumns('conv2d.gatherColumns', dp, padded, p, epilogue, s.S);
+    dp = gatherColumns('conv2d.gatherColumns', dp, padded, p, NO_EPILOGUE, s.S);
   }
   const doubling = isDoubling(s);
   const mode = doubling ? CLAMP : REFLECT;

@@ -3,7 +3,8 @@ import type { Shape } from '../../shape.ts';
 import type { Tensor } from '../../tensor.ts';
 import type { ConvSizes } from '../conv2d.ts';
 import { tileQuads } from './gather.ts';
-import { type Geometry, geometryBuffer } from './geometry.ts';
+import { type Geometry, geometryBuffer, NO_EPILOGUE } from './geometry.ts';
+import { type Outer, outerBindings } from './normalised.ts';
 import { spreadColumns, unpackWeights } from './pack.ts';
 import { overhang, paddingOfDy, paddingOfX, padPicture } from './pad.ts';
 import { forwardProduct } from './products.ts';
@@ -14,6 +15,9 @@ const SUBGROUP = 8;
 
 /** Workgroups that keep every core of a processor busy to the end. */
 const ENOUGH = 8;
+
+/** Calls of spectral norm whose outer products gatherWeights can add. */
+const MOST_CALLS = 4;
 
 /** Bytes of both pictures that all tiles of a part read one after the other, out of a core's cache. */
 const CACHED = 2 ** 19;
@@ -32,8 +36,14 @@ function splitsOf(g: Geometry, tiles: number, width: number): { splits: number; 
   return { splits: Math.ceil(lines / splitRows), splitRows };
 }
 
-/** dw, of the shape of w, from x and dy. */
-export function gatherBackwardWeight(x: Tensor, dy: Tensor, shape: Shape, s: ConvSizes): Tensor {
+/** dw, of the shape of w, from x and dy, with the outer products where there are any. */
+export function gatherBackwardWeight(
+  x: Tensor,
+  dy: Tensor,
+  shape: Shape,
+  s: ConvSizes,
+  outer: Outer | null,
+): Tensor {
   const p = forwardProduct(s);
   const { geometry: g } = p;
   const padding = paddingOfX(s);
@@ -51,7 +61,11 @@ export function gatherBackwardWeight(x: Tensor, dy: Tensor, shape: Shape, s: Con
   const classes = g.classes * g.classes;
   const parts = splitsOf(g, tilesX * tilesY * classes, padding.width);
   const { splits } = parts;
-  const whole = splits * classes === 1 && !folded && s.CI % 4 === 0 && s.CO % 4 === 0;
+  const quads = classes === 1 && !folded && s.CI % 4 === 0 && s.CO % 4 === 0;
+  const own = quads && outer && outer.spectrum.calls <= MOST_CALLS ? outer : null;
+  const whole = splits === 1 && quads && own === outer;
+  const epilogue = { ...NO_EPILOGUE, spectrum: own?.spectrum ?? null };
+  const geometry = geometryBuffer(g, { offset, parts, epilogue });
   const dw = intermediate(
     whole ? shape : [splits, classes, 4 * g.outQuads, taps, 4 * g.inQuads],
     'conv2d dw',
@@ -60,8 +74,8 @@ export function gatherBackwardWeight(x: Tensor, dy: Tensor, shape: Shape, s: Con
     kernel: 'conv2d/gatherWeights',
     constants: { ROWS, QUADS, SUBGROUP },
     label: 'conv2d.backwardWeight',
-    bind: [geometryBuffer(g, { offset, parts }), left, right, dw],
+    bind: [geometry, left, right, ...outerBindings(own, geometry), dw],
     grid: [tilesX, tilesY, splits * classes],
   });
-  return whole ? dw : unpackWeights(dw, s, p);
+  return whole ? dw : unpackWeights(dw, s, p, own ? null : outer);
 }

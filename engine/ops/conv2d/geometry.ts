@@ -1,4 +1,5 @@
 import { integers } from '../../scalar.ts';
+import type { Spectrum } from '../../spectrum.ts';
 import type { Tensor } from '../../tensor.ts';
 
 /** How rows of a gathered product map to pixels; what each field means is in kernels/lib/geometry.wgsl. */
@@ -31,19 +32,19 @@ export interface Parts {
 
 /** What follows the sums: division by sigma, bias, activation. */
 export interface Epilogue {
-  /** The weight is w / sigma. */
-  readonly sigma: Tensor | null;
+  /** The weight is w / sigma, sample by sample. */
+  readonly spectrum: Spectrum | null;
   readonly b: Tensor | null;
   /** 0 none, 1 LeakyReLU, 2 ReLU, 3 tanh. */
   readonly activation: number;
   readonly slope: number;
 }
 
-export const NO_EPILOGUE: Epilogue = { sigma: null, b: null, activation: 0, slope: 0 };
+export const NO_EPILOGUE: Epilogue = { spectrum: null, b: null, activation: 0, slope: 0 };
 
-/** Sigma, bias, activation and slope as kernels that read integers take them. */
-export function epilogueFields({ sigma, b, activation, slope }: Epilogue): number[] {
-  return [sigma ? 1 : 0, b ? 1 : 0, activation, new Int32Array(Float32Array.of(slope).buffer)[0]];
+/** Calls of spectral norm (0: none), bias, activation and slope as kernels that read integers take them. */
+export function epilogueFields({ spectrum, b, activation, slope }: Epilogue): number[] {
+  return [spectrum?.calls ?? 0, b ? 1 : 0, activation, new Int32Array(Float32Array.of(slope).buffer)[0]];
 }
 
 /** What a launch adds to the geometry. */

@@ -4,6 +4,7 @@ import { integers } from '../../scalar.ts';
 import type { Shape } from '../../shape.ts';
 import type { Extent, Tensor } from '../../tensor.ts';
 import type { ConvSizes } from '../conv2d.ts';
+import { type Outer, outerBindings } from './normalised.ts';
 import { layerRanges, type Product } from './products.ts';
 
 /** Invocations of a workgroup of the copying kernels. */
@@ -116,8 +117,11 @@ function placesOf(s: ConvSizes, { geometry: g, foldsY, foldsX }: Product, kh: nu
   );
 }
 
-/** Sums gatherWeights' partial sums [splits, ...] into a gradient of shape [CO,K,K,CI]. */
-export function unpackWeights(partial: Tensor, s: ConvSizes, p: Product): Tensor {
+/**
+ * Sums gatherWeights' partial sums [splits, ...] into a gradient of shape [CO,K,K,CI], with the outer products
+ * where there are any.
+ */
+export function unpackWeights(partial: Tensor, s: ConvSizes, p: Product, outer: Outer | null = null): Tensor {
   const { geometry: g } = p;
   const { K, CI, CO } = s;
   const [splits, ...rest] = partial.shape;
@@ -127,8 +131,14 @@ export function unpackWeights(partial: Tensor, s: ConvSizes, p: Product): Tensor
   const dw = intermediate([CO, K, K, CI], 'conv2d dw');
   launch({
     kernel: 'conv2d/unpackWeights',
+    constants: { CALLS: outer?.spectrum.calls ?? 0 },
     label: 'conv2d.unpackWeights',
-    bind: [integers([CI, CO, splits, splitSize, rowSize, places[0].length, ...places.flat()]), partial, dw],
+    bind: [
+      integers([CI, CO, splits, splitSize, rowSize, places[0].length, ...places.flat()]),
+      partial,
+      ...outerBindings(outer, partial),
+      dw,
+    ],
     grid: [Math.ceil(CI / 8), Math.ceil(CO / 8), K * K],
   });
   return dw;

@@ -1,12 +1,15 @@
 // Input gradient of the Winograd convolution from the gradients of its overlapping tiles:
-//   dx[n,y,x,c] = sum over padded positions q that show (y,x), over tiles t that cover q, of dd[q in t][t][c]
+//   dx[n,y,x,c] (+)= sum over padded positions q that show (y,x), over tiles t that cover q,
+//     of dd[q in t][t][c]
 // A pixel is shown by itself and, next to an edge, by its mirror image in the padding (the fold of the
 // reflection). One invocation per pixel and every SPREAD-th quad of channels: it owns its sums, their order
-// is fixed. dd[6 i + j][tile][C] -> dx [N,H,W,C]. WG, SPREAD: any.
+// is fixed. dd[6 i + j][tile][C] -> dx [N,H,W,C]. WG, SPREAD: any. ADD: adds to what
+// dx holds.
 // needs: flat winograd winogradTile
 // static: SPREAD
 const SPREAD: u32 = 16;
 const WG: u32 = 64;
+const ADD: bool = false;
 
 @group(0) @binding(1) var<storage, read> dd: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> dx: array<vec4f>;
@@ -58,6 +61,9 @@ fn main(
         let tile = first + ys.tile[i] * s.tiles_x + xs.tile[j];
         sum += dd[element(tile, ys.line[i], xs.line[j], quad)];
       }
+    }
+    if (ADD) {
+      sum += dx[pixel * s.quads + quad];
     }
     dx[pixel * s.quads + quad] = sum;
   }

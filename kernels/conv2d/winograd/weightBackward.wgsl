@@ -1,7 +1,10 @@
-// Transposed weight transform of the Winograd convolution: dw = Gᵀ (sum over parts of dU) G.
+// Transposed weight transform of the Winograd convolution: dw (+)= Gᵀ (sum over parts of dU) G.
 // Lavin and Gray, arXiv 1509.09308. dU[(6 i + j) parts + part][CO][C] -> dw [CO,3,3,C]. Six invocations per
-// output channel and four input channels (lib/winogradTile). Sizes: `rows` is CO.
+// output channel and four input channels (lib/winogradTile). Sizes: `rows` is CO. ADD: adds to what dw
+// holds.
 // needs: flat winograd winogradTile
+const ADD: bool = false;
+
 @group(0) @binding(1) var<storage, read> du: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> dw: array<vec4f>;
 
@@ -32,7 +35,12 @@ fn main(
     let i = task.line;
     let taps = weight_back(kept_row(i, task.lane));
     for (var j = 0u; j < 3; j++) {
-      dw[(task.item * 9 + i * 3 + j) * sizes.quads + task.quad] = taps[j];
+      let to = (task.item * 9 + i * 3 + j) * sizes.quads + task.quad;
+      var sum = taps[j];
+      if (ADD) {
+        sum += dw[to];
+      }
+      dw[to] = sum;
     }
   }
 }

@@ -1,0 +1,104 @@
+import { type ConvOptions, conv2d } from '../../engine/ops/conv2d.ts';
+import { convReference } from './conv2d.ts';
+import { powerIteration } from './spectralNorm.ts';
+import { type HostArray, type HostArrays, type OpCase, values } from './types.ts';
+
+/** Part k of K equal parts along the first dimension. */
+function part({ shape, data }: HostArray, k: number, K: number): HostArray {
+  const size = data.length / K;
+  return { shape: [shape[0] / K, ...shape.slice(1)], data: data.slice(k * size, (k + 1) * size) };
+}
+
+/** uᵀ W v of one call. */
+function sigmaOf(w: HostArray, u: Float64Array, v: Float64Array): number {
+  let sum = 0;
+  for (let o = 0; o < u.length; o++) {
+    for (let m = 0; m < v.length; m++) sum += u[o] * w.data[o * v.length + m] * v[m];
+  }
+  return sum;
+}
+
+/** Convolution of each call's samples by w / (uᵀ W v), whose u and v are constants. */
+function reference(h: HostArrays, K: number, options: ConvOptions): HostArray {
+  const parts = Array.from({ length: K }, (_, k) => {
+    const sigma = sigmaOf(h.w, part(h.u, k, K).data, part(h.v, k, K).data);
+    const w = { shape: h.w.shape, data: h.w.data.map((value) => value / sigma) };
+    return convReference({ ...h, x: part(h.x, k, K), w }, options);
+  });
+  const [first] = parts;
+  const data = new Float64Array(first.data.length * K);
+  parts.forEach((y, k) => {
+    data.set(y.data, k * first.data.length);
+  });
+  return { shape: [first.shape[0] * K, ...first.shape.slice(1)], data };
+}
+
+interface Config extends ConvOptions {
+  x: [number, number, number, number];
+  co: number;
+  k: number;
+  calls: number;
+  bias?: boolean;
+  variants: string[];
+}
+
+const CONFIGS: Record<string, Config> = {
+  '4x4 stride 2, leaky, bias, two calls': {
+    ...{ x: [4, 8, 12, 8], co: 8, k: 4, pad: 1, stride: 2, bias: true, activation: 'leaky_relu', calls: 2 },
+    variants: ['naive', 'gather', 'gatherTiled', 'columns'],
+  },
+  'pictures 3 to 5, one call': {
+    ...{ x: [2, 7, 9, 3], co: 5, k: 4, pad: 1, stride: 2, bias: true, activation: 'leaky_relu', calls: 1 },
+    variants: ['naive', 'gather', 'gatherTiled'],
+  },
+  'to one channel, three calls': {
+    ...{ x: [3, 6, 7, 12], co: 1, k: 4, pad: 1, calls: 3 },
+    variants: ['naive', 'gather', 'gatherTiled', 'columns'],
+  },
+  'few positions, many weights': {
+    ...{ x: [2, 4, 4, 64], co: 64, k: 4, pad: 1, stride: 2, bias: true, calls: 2, slope: 0.1 },
+    ...{ activation: 'leaky_relu', variants: ['columns'] },
+  },
+  patches: { x: [2, 7, 6, 32], co: 36, k: 4, pad: 1, calls: 1, variants: ['gather'] },
+  '3x3, relu': {
+    ...{ x: [2, 6, 5, 8], co: 8, k: 3, pad: 1, bias: true, activation: 'relu', calls: 2 },
+    variants: ['winograd', 'gather'],
+  },
+};
+
+export const cases: OpCase[] = Object.entries(CONFIGS).map(([name, config], i) => {
+  const { x, co, k, bias, calls, variants, ...options } = config;
+  const w = values([co, k, k, x[3]], 240 + i, 0.3);
+  const M = k * k * x[3];
+  const state = {
+    u: new Float64Array(calls * co),
+    v: new Float64Array(calls * M),
+    sigma: new Float64Array(calls),
+  };
+  let u = values([co], 260 + i).data;
+  for (let call = 0; call < calls; call++) {
+    const next = powerIteration(w, u);
+    u = next.u.map(Math.fround);
+    const v = next.v.map(Math.fround);
+    state.u.set(u, call * co);
+    state.v.set(v, call * M);
+    state.sigma[call] = sigmaOf(w, u, v);
+  }
+  const vectors = {
+    u: { shape: [calls, co], data: state.u },
+    v: { shape: [calls, M], data: state.v },
+    sigma: { shape: [calls], data: state.sigma },
+  };
+  return {
+    op: 'conv2d',
+    name: `spectral norm: ${name}`,
+    inputs: { x: values(x, 280 + i), w, ...(bias ? { b: values([co], 290 + i) } : {}), ...vectors },
+    run: (t) => {
+      const spectrum = { calls, sigma: t.sigma, u: t.u, v: t.v };
+      return [conv2d(t.x, t.w, t.b ?? null, { ...options, spectrum })];
+    },
+    reference: (h) => [reference(h, calls, options)],
+    grad: bias ? ['x', 'w', 'b'] : ['x', 'w'],
+    variants,
+  };
+});

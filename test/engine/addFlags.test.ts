@@ -1,0 +1,162 @@
+import { readdirSync } from 'node:fs';
+import { describe, expect, test, vi } from 'vitest';
+import { vjp } from '../../engine/autograd.ts';
+import type { Device } from '../../engine/device.ts';
+import { addFlagsOf } from '../../engine/kernel.ts';
+import { addInto } from '../../engine/ops/add.ts';
+import { paperDevice } from '../../engine/paper.ts';
+import { dispose, record, run, trace } from '../../engine/program.ts';
+import { allocate, flatRange, release, type Tensor } from '../../engine/tensor.ts';
+import { read, tensorFrom } from '../../engine/transfer.ts';
+import { runStep } from '../../train/session.ts';
+import { allCases } from '../cases/index.ts';
+import { type HostArray, type OpCase, values } from '../cases/types.ts';
+import { useDevice } from '../device.ts';
+import { batchOf, withSession } from '../train/session.ts';
+import { TINY } from './models.ts';
+import { poison } from './poison.ts';
+
+// The pass itself is tested in fuseAdds.test.ts; here, that every kernel keeps what its flag promises.
+
+const fusing = vi.hoisted(() => ({ on: true }));
+
+vi.mock(import('../../engine/fuseAdds.ts'), async (original) => {
+  const { fuseAdds } = await original();
+  return { fuseAdds: (launches, keep) => (fusing.on ? fuseAdds(launches, keep) : [...launches]) };
+});
+
+const gpu = useDevice();
+
+type Put = (v: HostArray, name: string) => Tensor;
+
+/** Results and gradients of a case, all added to tensors that live on. */
+function recordSums(c: OpCase, put: Put) {
+  const inputs = Object.fromEntries(Object.entries(c.inputs).map(([name, v]) => [name, put(v, name)]));
+  const sums: Tensor[] = [];
+  const addUp = (piece: Tensor) => {
+    const sum = put(values(piece.shape, 70 + sums.length), 'sum');
+    addInto(sum, piece);
+    sums.push(sum);
+  };
+  const ys = c.run(inputs);
+  const dys = ys.map((y, i) => put(values(y.shape, 900 + i), 'dy'));
+  const targets = c.grad.map((name) => inputs[name]);
+  const gradients = targets.length > 0 ? vjp(ys, dys, targets) : [];
+  for (const piece of new Set([...ys, ...gradients])) addUp(piece);
+  return sums;
+}
+
+/** What adds in a case, as `kernel:entry FLAG`. */
+function addingIn(device: Device, c: OpCase): string[] {
+  const paper = paperDevice(device);
+  const { launches } = trace(paper, () => {
+    recordSums(c, ({ shape }, name) => allocate(paper, shape, name));
+    return {};
+  });
+  return launches.flatMap(({ kernel }) => {
+    const flags = kernel ? [...addFlagsOf(kernel).values()] : [];
+    return flags
+      .filter((flag) => kernel!.constants[flag] === true)
+      .map((flag) => `${kernel!.name}:${kernel!.entry} ${flag}`);
+  });
+}
+
+/** The sums of a case after two runs, the second on poisoned memory. */
+async function sumsOf(device: Device, c: OpCase, on: boolean): Promise<Float32Array[]> {
+  fusing.on = on;
+  const made: Tensor[] = [];
+  const put: Put = ({ data, shape }, name) => {
+    made.push(tensorFrom(device, Float32Array.from(data), shape, name));
+    return made[made.length - 1];
+  };
+  let sums: Tensor[] = [];
+  const program = await record(device, () => {
+    sums = recordSums(c, put);
+    return {};
+  });
+  fusing.on = true;
+  run(program);
+  poison(program);
+  run(program);
+  const found = await Promise.all(sums.map((sum) => read(device, sum)));
+  dispose(program);
+  for (const tensor of made) release(device, tensor);
+  return found;
+}
+
+/** ‖a − b‖ / ‖b‖ */
+function distance(a: Float32Array, b: Float32Array): number {
+  const size = b.reduce((sum, x) => sum + x * x, 0);
+  return Math.sqrt(a.reduce((sum, x, i) => sum + (x - b[i]) ** 2, 0) / size);
+}
+
+/** Kernels that declare flags, as `kernel FLAG`. */
+function declaredFlags(): string[] {
+  const files = readdirSync(new URL('../../kernels', import.meta.url), { recursive: true }) as string[];
+  const names = files.filter((file) => file.endsWith('.wgsl')).map((file) => file.replace(/\.wgsl$/, ''));
+  return names
+    .filter((name) => !name.startsWith('lib'))
+    .flatMap((name) => [...addFlagsOf({ name, constants: {} }).values()].map((flag) => `${name} ${flag}`));
+}
+
+describe('kernels with a flag', () => {
+  test('add the same as a launch of its own would', async () => {
+    const covered = new Set<string>();
+    for (const c of allCases) {
+      for (const variant of ['', ...(c.variants ?? [])]) {
+        const device = { ...gpu.device, variants: variant ? { [c.op]: variant } : {} };
+        const fresh = addingIn(device, c).filter((what) => !covered.has(what));
+        if (fresh.length === 0) continue;
+        for (const what of fresh) covered.add(what);
+        const [fused, plain] = [await sumsOf(device, c, true), await sumsOf(device, c, false)];
+        fused.forEach((sum, i) => {
+          expect(distance(sum, plain[i]), `${c.name} ${variant}: ${fresh}`).toBeLessThan(1e-6);
+        });
+      }
+    }
+    const kernels = new Set([...covered].map((what) => what.replace(/:\w+/, '')));
+    expect([...kernels].sort()).toEqual(declaredFlags().sort());
+    expect([...covered].filter((what) => what.startsWith('conv2d/fold')).length).toBe(2);
+  });
+});
+
+/** Gradients after one training step from a fixed start, tensor by tensor, and the launches of the step. */
+async function gradientsOfStep(on: boolean, variants: Record<string, string>) {
+  fusing.on = on;
+  gpu.device.variants = variants;
+  try {
+    return await withSession(gpu.device, { ...TINY, batch: 2 }, async (session) => {
+      const { model, step } = session;
+      runStep(session, batchOf(model.config, 1), 1, 1e-4);
+      const { g, d } = model.gradients;
+      const shards = [...g.shards, ...d.shards].map(async (shard) => {
+        const all = await read(gpu.device, flatRange(shard, 0, shard.bytes / 4, 'shard'));
+        return shard.views.map(({ label, storage }) => {
+          const from = storage!.offset / 4;
+          return { label, values: all.slice(from, from + storage!.bytes / 4) };
+        });
+      });
+      return { tensors: (await Promise.all(shards)).flat(), launches: step.steps.length };
+    });
+  } finally {
+    fusing.on = true;
+    gpu.device.variants = {};
+  }
+}
+
+describe('a training step', () => {
+  for (const variant of ['fast', 'naive']) {
+    test(`has the same gradients with fewer launches (linear: ${variant})`, async () => {
+      const variants = { linear: variant };
+      const [fused, plain] = [await gradientsOfStep(true, variants), await gradientsOfStep(false, variants)];
+      expect(fused.launches).toBeLessThan(0.95 * plain.launches);
+      const largest = Math.max(...plain.tensors.map((t) => Math.max(...t.values.map(Math.abs))));
+      plain.tensors.forEach(({ label, values: expected }, i) => {
+        const found = fused.tensors[i].values;
+        const size = Math.sqrt(expected.reduce((sum, x) => sum + x * x, 0));
+        const error = Math.sqrt(found.reduce((sum, x, k) => sum + (x - expected[k]) ** 2, 0));
+        expect(error, label).toBeLessThan(1e-5 * size + 1e-8 * largest);
+      });
+    });
+  }
+});
