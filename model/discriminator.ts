@@ -1,14 +1,14 @@
 import { AdawnError } from '../engine/errors.ts';
-import { camPool, camWeight, heatMap } from '../engine/ops/cam.ts';
-import { concat } from '../engine/ops/concat.ts';
+import { attend } from '../engine/ops/cam/attend.ts';
+import { camPool } from '../engine/ops/cam/pool.ts';
+import { heatMap } from '../engine/ops/cam.ts';
+import { camLogits } from '../engine/ops/camLogits.ts';
 import { conv2d } from '../engine/ops/conv2d.ts';
 import type { Updates } from '../engine/ops/spectralNorm.ts';
-import { reshape } from '../engine/recorder.ts';
 import type { Tensor } from '../engine/tensor.ts';
 import {
   convSpecs,
   type Lookup,
-  type Normalised,
   normalisedLayers,
   one,
   spectralConvSpecs,
@@ -78,13 +78,6 @@ export function discriminatorSpecs(config: DiscriminatorConfig): ParameterSpec[]
   ];
 }
 
-/** The logit of a pooled map by a linear layer without bias: a 1x1 convolution of one pixel. */
-function pooledLogit(pooled: Tensor, { w, spectrum }: Normalised): Tensor {
-  const [N, C] = pooled.shape;
-  const y = conv2d(reshape(pooled, [N, 1, 1, C]), reshape(w, [1, 1, 1, C]), null, { spectrum });
-  return reshape(y, [N, 1]);
-}
-
 /**
  * Judges pictures [N,H,W,3] (the authors' PatchGAN with class-activation maps and spectral norm).
  * `update` is training mode: every call advances the power iterations by one. With several calls the batch is
@@ -108,13 +101,11 @@ export function discriminator(
     x = conv2d(x, w, one(p, `${name}.bias`), options);
   }
   const { gap, gmp } = camPool(x);
-  const camLogit = concat([pooledLogit(gap, layer('gap_fc')), pooledLogit(gmp, layer('gmp_fc'))], 1);
-  const weight = camWeight(
-    one(p, 'conv1x1.weight'),
-    one(p, 'gap_fc.weight_orig'),
-    one(p, 'gmp_fc.weight_orig'),
-  );
-  const y = conv2d(x, weight, one(p, 'conv1x1.bias'), { activation, slope: SLOPE });
+  const [gapFc, gmpFc] = [layer('gap_fc'), layer('gmp_fc')];
+  const spectra = { gap: gapFc.spectrum, gmp: gmpFc.spectrum };
+  const camLogit = camLogits(gap, gmp, gapFc.w, gmpFc.w, spectra);
+  const [mix, bias] = ['weight', 'bias'].map((part) => one(p, `conv1x1.${part}`));
+  const y = attend(x, mix, gapFc.w, gmpFc.w, bias, { activation, slope: SLOPE });
   const { w, spectrum } = layer('conv');
   const logit = conv2d(y, w, null, { pad: 1, spectrum });
   return { logit, camLogit, heatmap: heatMap(y) };

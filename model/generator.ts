@@ -1,8 +1,9 @@
 import { checkpoint } from '../engine/checkpoint.ts';
 import { AdawnError } from '../engine/errors.ts';
-import { camPool, camWeight, heatMap } from '../engine/ops/cam.ts';
-import { concat } from '../engine/ops/concat.ts';
-import { conv2d } from '../engine/ops/conv2d.ts';
+import { attend } from '../engine/ops/cam/attend.ts';
+import { camPool } from '../engine/ops/cam/pool.ts';
+import { heatMap } from '../engine/ops/cam.ts';
+import { camLogits } from '../engine/ops/camLogits.ts';
 import { linear, splitRows } from '../engine/ops/linear.ts';
 import { adailn, iln, instanceNorm } from '../engine/ops/norm.ts';
 import { reshape } from '../engine/recorder.ts';
@@ -125,15 +126,15 @@ interface Attention {
 
 /**
  * Class activation map: logits of the pooled features, and the 1x1 convolution of the concatenation of both
- * weighted maps, written as one convolution with the weights multiplied in (the same sum, reordered).
+ * weighted maps.
  */
 function attention(p: Lookup, x: Tensor): Attention {
   const { gap, gmp } = camPool(x);
   const wGap = one(p, 'gap_fc.weight');
   const wGmp = one(p, 'gmp_fc.weight');
-  const logit = concat([linear(gap, wGap, null), linear(gmp, wGmp, null)], 1);
-  const weight = camWeight(one(p, 'conv1x1.weight'), wGap, wGmp);
-  const y = conv2d(x, weight, one(p, 'conv1x1.bias'), { activation: 'relu' });
+  const logit = camLogits(gap, gmp, wGap, wGmp, null);
+  const [weight, bias] = ['weight', 'bias'].map((part) => one(p, `conv1x1.${part}`));
+  const y = attend(x, weight, wGap, wGmp, bias, { activation: 'relu' });
   return { logit, y };
 }
 

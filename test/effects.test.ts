@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { vjp } from '../engine/autograd.ts';
 import { ADAM_HYPER, type AdamOptions, adamHyper, adamStep, clampRange } from '../engine/ops/adam.ts';
 import { addInto } from '../engine/ops/add.ts';
-import { camPool } from '../engine/ops/cam.ts';
+import { camPool } from '../engine/ops/cam/pool.ts';
 import { linear, splitRows } from '../engine/ops/linear.ts';
 import { spectralNorm } from '../engine/ops/spectralNorm.ts';
 import { dispose, record, run } from '../engine/program.ts';

@@ -2,7 +2,7 @@ import type { Device } from '../../engine/device.ts';
 import type { BenchCase } from '../types.ts';
 import { convCases } from './conv2d.ts';
 import { networkCases } from './networks.ts';
-import { camBenchCases, linearCases, lossCases, normCases } from './ops.ts';
+import { camBenchCases, camLogitsCases, linearCases, lossCases, normCases } from './ops.ts';
 import { adamCase, spectralCases } from './state.ts';
 
 export type BenchSize = 'quick' | 'full';
@@ -21,6 +21,7 @@ export function benchCases(size: BenchSize, device: Pick<Device, 'isCpu'>): Benc
     ...normCases(side, ch),
     ...spectralCases(quick ? [128, 4, 4, 64] : [1024, 4, 4, 512]),
     ...camBenchCases(side, ch),
+    ...camLogitsCases(quick ? 512 : 2048),
     ...linearCases(ch, features),
     ...lossCases(side),
     adamCase(quick ? 2 ** 18 : device.isCpu ? 2 ** 22 : 2 ** 25),

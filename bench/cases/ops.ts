@@ -1,5 +1,6 @@
 import { show } from '../../engine/shape.ts';
 import { cases as camCases } from '../../test/cases/cam.ts';
+import { spectraInputs } from '../../test/cases/camLogits.ts';
 import { allCases } from '../../test/cases/index.ts';
 import { type HostArray, type HostArrays, type OpCase, values } from '../../test/cases/types.ts';
 import { prepareOp, type Timed } from '../prepare.ts';
@@ -155,6 +156,25 @@ export function camBenchCases(size: number, ch: number): BenchCase[] {
     ),
     ...both(blockCase),
   ];
+}
+
+/** Both logits of a class-activation map, for a fake and a real picture, with the spectra of two calls. */
+export function camLogitsCases(c: number): BenchCase[] {
+  const weights = { wGap: values([1, c], 3), wGmp: values([1, c], 4) };
+  const inputs = () => ({
+    ...{ gap: values([2, c], 1), gmp: values([2, c], 2), ...weights },
+    ...spectraInputs(weights.wGap, weights.wGmp, 2, 5),
+  });
+  return both({
+    test: find('camLogits', 'two calls, batch 5'),
+    name: `camLogits_${c}`,
+    shape: show([2, c]),
+    inputs,
+    forwardBytes: 4 * 6 * c,
+    backwardBytes: 4 * 16 * c,
+    grads: ['gap', 'gmp', 'wGap', 'wGmp'],
+    naive: true,
+  });
 }
 
 /** Fully connected layers: of the light model, and the first one of the full model, as large as allowed. */

@@ -10,6 +10,9 @@ const PER: u32 = 1;
 const SCALE: f32 = 1.0;
 const WG: u32 = 64;
 
+// Pixels that are added to each other before they are added to the sum: one long sum would round more.
+const BLOCK: u32 = 64;
+
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;
 @group(0) @binding(1) var<storage, read_write> total: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> top: array<vec4f>;
@@ -32,13 +35,18 @@ fn main(
   var sum = vec4f(0);
   var best = x[at_x];
   var pixel = vec4u(first);
-  for (var p = first; p < end; p++) {
-    let value = x[at_x];
-    at_x += step;
-    sum += value;
-    let more = value > best;
-    best = select(best, value, more);
-    pixel = select(pixel, vec4u(p), more);
+  for (var start = first; start < end; start += BLOCK) {
+    var part = vec4f(0);
+    let stop = min(start + BLOCK, end);
+    for (var p = start; p < stop; p++) {
+      let value = x[at_x];
+      at_x += step;
+      part += value;
+      let more = value > best;
+      best = select(best, value, more);
+      pixel = select(pixel, vec4u(p), more);
+    }
+    sum += part;
   }
   total[i] = sum * SCALE;
   top[i] = best;

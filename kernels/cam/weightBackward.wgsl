@@ -1,48 +1,72 @@
 // Gradients of y[o,c] = W[o,c] gap[c] + W[o,C+c] gmp[c]: dW[o,c] = dy[o,c] gap[c], dW[o,C+c] = dy[o,c]
-// gmp[c]; part[s,0,c] = sum of dy[o,c] W[o,c] and part[s,1,c] = sum of dy[o,c] W[o,C+c] over the rows s PER
-// .. +PER. Any C. dy [O,C], W and dW [O,2C], part [SLICES,2,C]. An invocation owns column c of one slice of
-// rows.
-// needs: flat
+// gmp[c]; dGap[s,c] = sum of dy[o,c] W[o,c] and dGmp[s,c] = sum of dy[o,c] W[o,C+c] over the rows s PER
+// .. +PER. dy [O,C], W and dW [O,2C], gap and gmp [C], dGap and dGmp [slices,C]. C counts V: four channels
+// each, or one (LANES).
+// A lane owns J columns, WG apart, of one slice: workgroup (t, s) has tile t of columns and slice s of rows.
+// ADD_DW, ADD_DGAP, ADD_DGMP: adds to what that one holds.
+// needs: LANES=vector
 const O: u32 = 1;
 const C: u32 = 1;
 const PER: u32 = 1;
-const SLICES: u32 = 1;
+const J: u32 = 1;
 const WG: u32 = 64;
+const ADD_DW: bool = false;
+const ADD_DGAP: bool = false;
+const ADD_DGMP: bool = false;
 
-@group(0) @binding(0) var<storage, read> dy: array<f32>;
-@group(0) @binding(1) var<storage, read> w: array<f32>;
-@group(0) @binding(2) var<storage, read> gap: array<f32>;
-@group(0) @binding(3) var<storage, read> gmp: array<f32>;
-@group(0) @binding(4) var<storage, read_write> dw: array<f32>;
-@group(0) @binding(5) var<storage, read_write> part: array<f32>;
+@group(0) @binding(0) var<storage, read> dy: array<V>;
+@group(0) @binding(1) var<storage, read> w: array<V>;
+@group(0) @binding(2) var<storage, read> gap: array<V>;
+@group(0) @binding(3) var<storage, read> gmp: array<V>;
+@group(0) @binding(4) var<storage, read_write> dw: array<V>;
+@group(0) @binding(5) var<storage, read_write> dGap: array<V>;
+@group(0) @binding(6) var<storage, read_write> dGmp: array<V>;
 
 @compute @workgroup_size(WG)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let i = flat_index(group, groups, local, WG);
-  if (i >= SLICES * C) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let first = group.x * WG * J + lane;
+  if (first >= C) {
     return;
   }
-  let c = i % C;
-  let first = i / C * PER;
-  let end = min(first + PER, O);
-  let a = gap[c];
-  let b = gmp[c];
-  var da = 0.0;
-  var db = 0.0;
-  let step = C;
-  var left = first * 2 * step + c;
-  for (var o = first; o < end; o++) {
-    let g = dy[o * step + c];
-    da += g * w[left];
-    db += g * w[left + step];
-    dw[left] = g * a;
-    dw[left + step] = g * b;
-    left += 2 * step;
+  var a: array<V, J>;
+  var b: array<V, J>;
+  var da: array<V, J>;
+  var db: array<V, J>;
+  for (var j = 0u; j < J; j++) {
+    a[j] = gap[min(first + j * WG, C - 1)];
+    b[j] = gmp[min(first + j * WG, C - 1)];
   }
-  part[i / C * 2 * C + c] = da;
-  part[i / C * 2 * C + C + c] = db;
+  let end = min(group.y * PER + PER, O);
+  for (var o = group.y * PER; o < end; o++) {
+    for (var j = 0u; j < J; j++) {
+      let c = first + j * WG;
+      if (c < C) {
+        let left = o * 2 * C + c;
+        let g = dy[o * C + c];
+        da[j] += g * w[left];
+        db[j] += g * w[left + C];
+        if (ADD_DW) {
+          dw[left] += g * a[j];
+          dw[left + C] += g * b[j];
+        } else {
+          dw[left] = g * a[j];
+          dw[left + C] = g * b[j];
+        }
+      }
+    }
+  }
+  for (var j = 0u; j < J; j++) {
+    let c = first + j * WG;
+    if (c < C) {
+      let to = group.y * C + c;
+      if (ADD_DGAP) {
+        da[j] += dGap[to];
+      }
+      if (ADD_DGMP) {
+        db[j] += dGmp[to];
+      }
+      dGap[to] = da[j];
+      dGmp[to] = db[j];
+    }
+  }
 }

@@ -1,4 +1,6 @@
-import { type CamWeights, cam, camPool, camScale, camWeight, heatMap } from '../../engine/ops/cam.ts';
+import { camScale, camWeight } from '../../engine/ops/cam/attend.ts';
+import { camPool } from '../../engine/ops/cam/pool.ts';
+import { type CamWeights, cam, heatMap } from '../../engine/ops/cam.ts';
 import { convReference } from './conv2d.ts';
 import { linearReference } from './linear.ts';
 import { type HostArray, type HostArrays, type OpCase, values, zerosLike } from './types.ts';
@@ -60,18 +62,28 @@ function camReference(v: HostArrays): HostArray[] {
   return [logit, convReference({ x: joined, w: v.conv, b: v.bias }, { activation: 'leaky_relu' })];
 }
 
-const SHAPES = {
-  'odd channels, batch 2': [2, 3, 5, 7],
-  'many pixels': [1, 12, 17, 12],
-  'one pixel': [2, 1, 1, 4],
+interface Config {
+  readonly x: readonly number[];
+  /** Rows of the folded weight. */
+  readonly rows: number;
+  /** For the naive twin's one long sum. */
+  readonly tolerance?: number;
+}
+
+const CONFIGS: Record<string, Config> = {
+  'odd channels, batch 2': { x: [2, 3, 5, 7], rows: 19 },
+  'many pixels': { x: [1, 12, 17, 12], rows: 19 },
+  'one pixel': { x: [2, 1, 1, 4], rows: 19 },
+  'sums in several slices': { x: [1, 72, 60, 4], rows: 530, tolerance: 4e-6 },
+  'many channels, batch 2': { x: [2, 2, 2, 264], rows: 70 },
 };
 
-function casesFor(name: string, x: number[], i: number): OpCase[] {
+function casesFor(name: string, { x, rows, tolerance }: Config, i: number): OpCase[] {
   const C = x[3];
   const seed = 600 + 40 * i;
   const weights = { wGap: values([1, C], seed + 1), wGmp: values([1, C], seed + 2) };
   const vector = (k: number) => values([1, C], seed + k);
-  const common = { op: 'cam', variants: ['naive'] };
+  const common = { op: 'cam', variants: ['naive'], tolerance };
   return [
     {
       ...common,
@@ -100,7 +112,7 @@ function casesFor(name: string, x: number[], i: number): OpCase[] {
     {
       ...common,
       name: `weight, ${name}`,
-      inputs: { w: values([19, 1, 1, 2 * C], seed + 4), ...weights },
+      inputs: { w: values([rows, 1, 1, 2 * C], seed + 4), ...weights },
       run: (t) => [camWeight(t.w, t.wGap, t.wGmp)],
       reference: (v) => [weightReference(v.w, v.wGap, v.wGmp)],
       grad: ['w', 'wGap', 'wGmp'],
@@ -124,4 +136,6 @@ function casesFor(name: string, x: number[], i: number): OpCase[] {
   ];
 }
 
-export const cases: OpCase[] = Object.entries(SHAPES).flatMap(([name, x], i) => casesFor(name, x, i));
+export const cases: OpCase[] = Object.entries(CONFIGS).flatMap(([name, config], i) =>
+  casesFor(name, config, i),
+);

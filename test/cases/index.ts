@@ -1,5 +1,6 @@
 import { cases as adam } from './adam.ts';
 import { cases as cam } from './cam.ts';
+import { cases as camLogits } from './camLogits.ts';
 import { cases as conv2d } from './conv2d.ts';
 import { cases as conv2dSpectrum } from './conv2dSpectrum.ts';
 import { cases as elementwise } from './elementwise.ts';
@@ -17,6 +18,7 @@ export const allCases: OpCase[] = [
   ...linear,
   ...adam,
   ...cam,
+  ...camLogits,
   ...spectralNorm,
   ...norm,
   ...loss,

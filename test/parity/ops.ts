@@ -1,7 +1,8 @@
 import { vjp } from '../../engine/autograd.ts';
 import type { Device } from '../../engine/device.ts';
 import { leakyRelu, relu, tanh } from '../../engine/ops/activation.ts';
-import { cam, camPool, heatMap } from '../../engine/ops/cam.ts';
+import { camPool } from '../../engine/ops/cam/pool.ts';
+import { cam, heatMap } from '../../engine/ops/cam.ts';
 import { conv2d } from '../../engine/ops/conv2d.ts';
 import { linear } from '../../engine/ops/linear.ts';
 import { bceWithLogitsToConstant, l1Loss, mseToConstant } from '../../engine/ops/loss.ts';

@@ -1,0 +1,2 @@
+// One channel at a time, where lib/vector.wgsl does not fit.
+alias V = f32;

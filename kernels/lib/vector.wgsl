@@ -1,0 +1,3 @@
+// Four channels at a time: for kernels that treat every channel alike. lib/scalar.wgsl stands here where the
+// number of channels is no multiple of 4.
+alias V = vec4f;
