@@ -3,10 +3,10 @@
 //   dsigma[k] = -(sum of dy f'(y) (f⁻¹(y) - bias)) / sigma[k], for the rows of call k
 // since d(z / sigma) / dsigma = -(z / sigma) / sigma. f is none (ACT 0) or LeakyReLU (ACT 1, SLOPE > 0), whose
 // inverse is known from y. Rows are those of CALLS calls, ROWS each, in SLICES slices of PER rows a call.
-// An invocation owns one Value (one or four channels) of a slice; dy, y, dz [CALLS ROWS, CV Values],
+// An invocation owns one V (one or four channels) of a slice; dy, y, dz [CALLS ROWS, CV V],
 // part [CALLS SLICES, 2, CV]: sums for dbias and dsigma (SUMS; else only dz).
 // finishEpilogue.wgsl adds those.
-// needs: flat VALUES=vec4Values
+// needs: flat LANES=vector
 const CV: u32 = 1;
 const CALLS: u32 = 1;
 const ROWS: u32 = 1;
@@ -18,12 +18,12 @@ const ACT: u32 = 0;
 const SLOPE: f32 = 0.2;
 const WG: u32 = 64;
 
-@group(0) @binding(0) var<storage, read> dy: array<Value>;
-@group(0) @binding(1) var<storage, read> y: array<Value>;
-@group(0) @binding(2) var<storage, read> bias: array<Value>;
+@group(0) @binding(0) var<storage, read> dy: array<V>;
+@group(0) @binding(1) var<storage, read> y: array<V>;
+@group(0) @binding(2) var<storage, read> bias: array<V>;
 @group(0) @binding(3) var<storage, read> sigma: array<f32>;
-@group(0) @binding(4) var<storage, read_write> dz: array<Value>;
-@group(0) @binding(5) var<storage, read_write> part: array<Value>;
+@group(0) @binding(4) var<storage, read_write> dz: array<V>;
+@group(0) @binding(5) var<storage, read_write> part: array<V>;
 
 @compute @workgroup_size(WG)
 fn main(
@@ -41,20 +41,20 @@ fn main(
   let first = slice % SLICES * PER;
   let end = min(first + PER, ROWS);
   let s = sigma[call];
-  var b = Value(0);
+  var b = V(0);
   if (BIAS) {
     b = bias[c];
   }
   var at = (call * ROWS + first) * CV + c;
-  var sum = Value(0);
-  var product = Value(0);
+  var sum = V(0);
+  var product = V(0);
   let step = CV;
   for (var r = first; r < end; r++) {
     var g = dy[at];
     if (ACT == 1 || SUMS) {
       var v = y[at];
       if (ACT == 1) {
-        let positive = v > Value(0);
+        let positive = v > V(0);
         g = select(SLOPE * g, g, positive);
         v = select(v / SLOPE, v, positive);
       }

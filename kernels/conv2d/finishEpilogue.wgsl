@@ -1,22 +1,22 @@
 // The end of backwardEpilogue.wgsl: dbias[c] = sum of part[s,0,c] over all slices s (where BIAS), and
 // dsigma[k] = -(sum of part[s,1,c] over channels and the slices of call k) / sigma[k].
-// part [CALLS SLICES, 2, CV Values]. One workgroup; an invocation adds the slices of every WG-th Value in order.
+// part [CALLS SLICES, 2, CV V]. One workgroup; an invocation adds the slices of every WG-th V in order.
 // WG is a multiple of 8.
-// needs: total VALUES=vec4Values
+// needs: total LANES=vector
 const CV: u32 = 1;
 const CALLS: u32 = 1;
 const SLICES: u32 = 1;
 const BIAS: bool = false;
 const WG: u32 = 64;
 
-@group(0) @binding(0) var<storage, read> part: array<Value>;
+@group(0) @binding(0) var<storage, read> part: array<V>;
 @group(0) @binding(1) var<storage, read> sigma: array<f32>;
-@group(0) @binding(2) var<storage, read_write> dbias: array<Value>;
+@group(0) @binding(2) var<storage, read_write> dbias: array<V>;
 @group(0) @binding(3) var<storage, read_write> dsigma: array<f32>;
 
 // Sum of part[s, which, c] over the slices from `first` to before `end`.
-fn sum_of(first: u32, end: u32, which: u32, c: u32) -> Value {
-  var sum = Value(0);
+fn sum_of(first: u32, end: u32, which: u32, c: u32) -> V {
+  var sum = V(0);
   for (var slice = first; slice < end; slice++) {
     sum += part[(slice * 2 + which) * CV + c];
   }

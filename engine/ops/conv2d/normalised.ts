@@ -75,7 +75,7 @@ function backwardEpilogue(
   const CV = quads ? C / 4 : C;
   const ROWS = elements(y.shape) / C / CALLS;
   const { PER, SLICES } = slicesOf(ROWS, CV * CALLS);
-  const values = { VALUES: quads ? 'vec4Values' : 'singleValues' };
+  const values = { LANES: quads ? 'vector' : 'scalar' };
   const label = 'conv2d.backwardEpilogue';
   const dz = intermediate(y.shape, 'conv2d dz');
   const part = intermediate([CALLS * SLICES, 2, C], label);
