@@ -170,11 +170,11 @@ export function camWeight(w: Tensor, wGap: Tensor, wGmp: Tensor): Tensor {
  * Attention and the 1x1 convolution that mixes it: conv2d(camScale(x, wGap, wGmp), w, b, options), computed
  * with the attention folded into the weight.
  *
- * Folding moves 11 C CO floats there and back where scaling x moves 6, but multiplies half as often, at a
- * higher rate, and is shared by all calls with these weights. Measured on two cores, it pays even in the
- * deepest discriminator with the fewest pixels, 2x2 of 2048 channels: 89 ms for a real and a fake picture
- * with all gradients where scaling takes 106, and 23 against 28 with the input's gradient alone. One call
- * alone with all gradients is even there, 38 against 32, and slower to scale from 8 pixels on.
+ * Folding moves 11 C CO floats there and back where scaling x moves 6, but multiplies half as often and is
+ * shared by all calls with these weights. Measured on two cores, scaling wins in one case only, a single
+ * call on 4 pixels of 1024 or more channels with all gradients (2048: 32 ms against 38). A batch of a real
+ * and a fake picture has 8 pixels there, which is even; without the weights' gradients folding takes 18 ms
+ * where scaling takes 24, and from 9 pixels on it is faster everywhere.
  * @param x [N,H,W,C]
  * @param w [CO,1,1,2C]
  * @param wGap C values
