@@ -24,9 +24,9 @@ function divided(x: Tensor, { calls, sigma }: Spectrum): Tensor {
   const y = intermediate(x.shape, 'x / sigma');
   const count = elements(x.shape);
   launch({
-    kernel: 'spectralNorm/divide',
+    kernel: 'conv2d/divideSamples',
     constants: { CALLS: calls, SIZE: count / calls, WG },
-    label: 'spectralNorm.divide',
+    label: 'conv2d.divideSamples',
     bind: [x, sigma, y],
     grid: grid1d(count, WG),
   });
@@ -38,9 +38,9 @@ function addOuter(dw: Tensor, { spectrum, dsigma }: Outer): void {
   const { calls, u, v } = spectrum;
   const [O, M] = [u.shape[1], v.shape[1]];
   launch({
-    kernel: 'spectralNorm/outer',
+    kernel: 'conv2d/addOuter',
     constants: { O, M, CALLS: calls, WG },
-    label: 'spectralNorm.outer',
+    label: 'conv2d.addOuter',
     bind: [dsigma, u, v, dw],
     grid: grid1d(O * M, WG),
   });
