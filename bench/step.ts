@@ -1,5 +1,5 @@
 import { type Device, finish, memory } from '../engine/device.ts';
-import { profileSteps, type Share, sharesOf } from '../engine/profile.ts';
+import { passCost, profileSteps, type Share, sharesOf } from '../engine/profile.ts';
 import type { Stopwatch } from '../engine/timing.ts';
 import { initialise } from '../model/network.ts';
 import { createUgatit, freeUgatit, type UgatitConfig } from '../model/ugatit.ts';
@@ -19,6 +19,8 @@ export interface StepReport {
   readonly plan_lower_bound: number;
   /** Buffers and textures created after the first iteration; 0 where replaying allocates nothing. */
   readonly created_later: number;
+  /** Milliseconds that timing a launch alone adds, already subtracted in the two lists. */
+  readonly alone_ms: number;
   /** Per op, as far as the adapter has time stamps. */
   readonly ops: readonly Share[];
   readonly labels: readonly Share[];
@@ -26,11 +28,20 @@ export interface StepReport {
 
 const median = (list: readonly number[]) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
 
-/** Medians over several profiles, launch by launch. */
-async function profileOften(watch: Stopwatch, session: Session, times: number): Promise<number[]> {
+interface Profile {
+  /** Milliseconds of each launch. */
+  readonly times: readonly number[];
+  /** What was subtracted from each: the cost of timing it alone. */
+  readonly alone_ms: number;
+}
+
+/** Medians over several profiles, launch by launch, as if each were among others. */
+async function profileOften(watch: Stopwatch, session: Session, times: number): Promise<Profile> {
   const all: number[][] = [];
   for (let i = 0; i < times; i++) all.push(await profileSteps(watch, session.step.steps));
-  return all[0].map((_, i) => median(all.map((list) => list[i])));
+  const alone_ms = await passCost(watch);
+  const less = (ms: number) => Math.max(0, ms - alone_ms);
+  return { times: all[0].map((_, i) => less(median(all.map((list) => list[i])))), alone_ms };
 }
 
 async function iterate(device: Device, session: Session, iterations: number) {
@@ -68,8 +79,9 @@ export async function reportStep(
   const session = await openSession(model);
   const { steps, plan } = session.step;
   const { wall, host, created } = await iterate(device, session, iterations);
-  const times = watch.stamps ? await profileOften(watch, session, Math.min(3, iterations)) : null;
-  const shares = (nameOf: (label: string) => string) => (times ? sharesOf(steps, times, nameOf) : []);
+  const profile = watch.stamps ? await profileOften(watch, session, Math.min(3, iterations)) : null;
+  const shares = (nameOf: (label: string) => string) =>
+    profile ? sharesOf(steps, profile.times, nameOf) : [];
   const report: StepReport = {
     iteration_ms: median(wall),
     iteration_ms_min: Math.min(...wall),
@@ -79,6 +91,7 @@ export async function reportStep(
     plan_bytes: plan.bytes,
     plan_lower_bound: plan.lowerBound,
     created_later: created,
+    alone_ms: profile?.alone_ms ?? 0,
     ops: shares((label) => label.split('.')[0]),
     labels: shares((label) => label),
   };
@@ -107,6 +120,7 @@ export function printStep(report: StepReport, profile: boolean): string {
     `host        ${r.host_ms.toFixed(1)} ms to encode and submit, ${(r.host_share * 100).toFixed(1)} %`,
     `plan        ${mib(r.plan_bytes)}, ${above} % above the lower bound of ${mib(r.plan_lower_bound)}`,
     `created     ${r.created_later} buffers or textures after the first iteration`,
+    `profile     each launch timed alone, less the ${(r.alone_ms * 1000).toFixed(0)} us that this adds to it`,
     '',
     `${'op'.padEnd(30)} ${'time'.padStart(12)} ${'share'.padStart(7)} launches`,
     ...shareLines(report.ops),

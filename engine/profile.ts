@@ -1,6 +1,9 @@
 import { encode, type Step } from './encode.ts';
 import { DeviceError } from './errors.ts';
-import { readStamps, resolveStamps, STAMPS, type Stopwatch } from './timing.ts';
+import { dispose, record } from './program.ts';
+import { launch } from './recorder.ts';
+import { allocate, release } from './tensor.ts';
+import { readStamps, resolveStamps, STAMPS, type Stopwatch, timeOnce } from './timing.ts';
 
 /** What an op takes of a program. */
 export interface Share {
@@ -12,8 +15,8 @@ export interface Share {
 }
 
 /**
- * Milliseconds of every launch, each in a pass of its own between two time stamps. Their sum exceeds the
- * time of the program in one pass a little.
+ * Milliseconds of every launch, each in a pass of its own between two time stamps, which takes longer than
+ * among others: see `passCost`.
  * @throws DeviceError where the device has no time stamps.
  */
 export async function profileSteps(watch: Stopwatch, steps: readonly Step[]): Promise<number[]> {
@@ -34,6 +37,33 @@ export async function profileSteps(watch: Stopwatch, steps: readonly Step[]): Pr
   return times;
 }
 
+/** Launches of an empty kernel that are timed for `passCost`. */
+const EMPTIES = 256;
+
+/**
+ * Milliseconds that a launch timed by `profileSteps` takes more than among others: a pass of its own, and two
+ * time stamps. Measured with a kernel that does nothing.
+ */
+export async function passCost(watch: Stopwatch): Promise<number> {
+  const { device } = watch;
+  const y = allocate(device, [4], 'empty');
+  const program = await record(device, () => {
+    for (let i = 0; i < EMPTIES; i++) {
+      launch({ kernel: 'measure/empty', label: 'measure.empty', bind: [y], grid: [1, 1, 1] });
+    }
+    return {};
+  });
+  const rounds: number[] = [];
+  for (let i = 0; i < 5; i++) {
+    const alone = (await profileSteps(watch, program.steps)).reduce((sum, ms) => sum + ms, 0);
+    const together = await timeOnce(watch, program.steps, 1);
+    rounds.push((alone - together) / EMPTIES);
+  }
+  dispose(program);
+  release(device, y);
+  return Math.max(0, rounds.sort((a, b) => a - b)[2]);
+}
+
 /** Sums times over launches with the same label (`nameOf` may shorten it), largest first. */
 export function sharesOf(
   steps: readonly Step[],
@@ -41,8 +71,8 @@ export function sharesOf(
   nameOf: (label: string) => string,
 ): Share[] {
   const sums = new Map<string, { ms: number; launches: number }>();
-  steps.forEach(({ launch }, i) => {
-    const label = nameOf(launch.label);
+  steps.forEach(({ launch: { label: full } }, i) => {
+    const label = nameOf(full);
     const sum = sums.get(label) ?? { ms: 0, launches: 0 };
     sum.ms += times[i];
     sum.launches++;

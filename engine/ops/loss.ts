@@ -1,10 +1,11 @@
 import { AdawnError, ShapeError } from '../errors.ts';
-import { differentiable, grid1d, intermediate, launch } from '../recorder.ts';
+import { differentiable, grid1d, intermediate, launch, recorder } from '../recorder.ts';
 import { floats } from '../scalar.ts';
 import { elements, expectSame } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 
-const WG = 64;
+/** Invocations of a workgroup: on a processor one of its vectors, where barriers cost little. */
+const lanes = () => (recorder().device.isCpu ? 8 : 64);
 /** Workgroups of the first launch at most, and vec4s each of them owns at least. */
 const MOST_PARTS = 64;
 const LEAST_PER = 256;
@@ -18,7 +19,7 @@ function forward(kind: Kind, a: Tensor, b: Tensor, GOALS: number): Tensor {
   const N4 = Math.ceil(COUNT / 4);
   const PER = Math.max(LEAST_PER, Math.ceil(N4 / MOST_PARTS));
   const PARTS = Math.ceil(N4 / PER);
-  const constants = { COUNT, KIND: KINDS.indexOf(kind), GOALS, PER, PARTS, WG };
+  const constants = { COUNT, KIND: KINDS.indexOf(kind), GOALS, PER, PARTS, WG: lanes() };
   const add = (entry: string, from: Tensor, parts: number): Tensor => {
     const y = intermediate([parts], 'loss');
     const bind = [from, entry === 'forward' ? b : from, from, y];
@@ -33,6 +34,7 @@ function forward(kind: Kind, a: Tensor, b: Tensor, GOALS: number): Tensor {
 function backward(kind: Kind, a: Tensor, b: Tensor, GOALS: number, dy: Tensor, SIGN = 1): Tensor {
   const y = intermediate(a.shape, 'loss gradient');
   const COUNT = elements(a.shape);
+  const WG = lanes();
   launch({
     kernel: 'loss/main',
     entry: 'backward',

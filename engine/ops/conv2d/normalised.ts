@@ -94,7 +94,7 @@ function backwardEpilogue(
   const dsigma = intermediate([CALLS], 'dsigma');
   launch({
     kernel: 'conv2d/finishEpilogue',
-    constants: { CV, CALLS, SLICES, BIAS, WG: recorder().device.isCpu ? 32 : 256, ...values },
+    constants: { CV, CALLS, SLICES, BIAS, WG: recorder().device.isCpu ? 8 : 256, ...values },
     label,
     bind: [part, sigma, db, dsigma],
     grid: [1, 1, 1],

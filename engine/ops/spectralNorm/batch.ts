@@ -136,7 +136,7 @@ function spectraOf(batch: readonly SpectralLayer[], { calls, update }: Updates):
   const keptU = intermediate([table.keptU], 'u');
   const keptV = intermediate([table.keptV], 'v');
   const sigma = intermediate([LAYERS * FLOATS], 'sigma');
-  const WG = recorder().device.isCpu ? 32 : 256;
+  const WG = recorder().device.isCpu ? 8 : 256;
   for (let CALL = 0; CALL < calls; CALL++) {
     const t = update ? columnProducts(LAYERS, bound, table) : v.tensor;
     const s = rowProducts(LAYERS, bound, table, t);
