@@ -59,7 +59,7 @@ export function closeStopwatch({ stamps }: Stopwatch): void {
   stamps?.host.destroy();
 }
 
-const sleep = (ms: number) => new Promise<void>((wake) => setTimeout(wake, ms));
+export const sleep = (ms: number) => new Promise<void>((wake) => setTimeout(wake, ms));
 
 /** Milliseconds between stamps 2i and 2i + 1, for the first `pairs` pairs. */
 export async function readStamps({ stamps }: Stopwatch, pairs: number): Promise<number[]> {

@@ -57,7 +57,7 @@ interface Tiling {
 }
 
 function tilingOf(): Tiling {
-  if (recorder().device.isCpu) return { wide: { WG: 32, J: 4, PER: 2 ** 20 }, long: { WG: 8, R: 4 } };
+  if (recorder().device.isCpu) return { wide: { WG: 8, J: 4, PER: 2 ** 20 }, long: { WG: 8, R: 4 } };
   return { wide: { WG: 64, J: 1, PER: 64 }, long: { WG: 64, R: 4 } };
 }
 
