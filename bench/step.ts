@@ -43,7 +43,7 @@ async function profileOften(
   expected: number,
 ): Promise<Profile> {
   const all: number[][] = [];
-  for (let i = 0; i < times; i++) all.push(await profileSteps(watch, session.step.steps, expected));
+  for (let i = 0; i < times; i++) all.push(await profileSteps(watch, session.step.steps));
   const alone_ms = await passCost(watch);
   const less = (ms: number) => Math.max(0, ms - alone_ms);
   return { times: all[0].map((_, i) => less(median(all.map((list) => list[i])))), alone_ms };
@@ -84,9 +84,7 @@ export async function reportStep(
   const session = await openSession(model);
   const { steps, plan } = session.step;
   const { wall, host, created } = await iterate(device, session, iterations);
-  const profile = watch.stamps
-    ? await profileOften(watch, session, Math.min(3, iterations), median(wall))
-    : null;
+  const profile = watch.stamps ? await profileOften(watch, session, Math.min(3, iterations)) : null;
   const shares = (nameOf: (label: string) => string) =>
     profile ? sharesOf(steps, profile.times, nameOf) : [];
   const report: StepReport = {

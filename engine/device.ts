@@ -12,7 +12,7 @@ import {
 import { type MemoryReport, Pool } from './memory.ts';
 import type { Precision } from './precision.ts';
 import { type SharedText, sharedConstants, shareText } from './shared.ts';
-import { type Pending, untilDone } from './waiting.ts';
+import { untilDone } from './waiting.ts';
 
 /** A compiled kernel and the layout its bind groups follow. */
 export interface Pipeline {
@@ -48,8 +48,6 @@ export interface Device {
   /** Kernel variants found best on this adapter, by op and sizes. */
   readonly tuning: Tuning;
   readonly pipelines: Map<string, Promise<Pipeline>>;
-  /** Work submitted since the host last waited for the GPU. */
-  readonly pending: Pending;
   /** First error the GPU reported outside an error scope, or the loss of the device. */
   failure: Error | null;
 }
@@ -142,7 +140,6 @@ export async function openOn(adapter: GPUAdapter, options: OpenOptions = {}): Pr
     precision: 'full',
     tuning: { best: new Map(), noted: null },
     pipelines: new Map(),
-    pending: { since: 0, costs: [] },
     failure: null,
   };
   gpu.addEventListener('uncapturederror', (event) => {
@@ -229,7 +226,7 @@ export async function scoped<T>(
   } finally {
     popped = device.gpu.popErrorScope().catch(() => null); // refused when the device is lost
   }
-  const error = await popped;
+  const error = await untilDone(device, popped);
   checkDevice(device);
   return { result, error };
 }
@@ -258,14 +255,17 @@ export async function withinMemory<T>(
 
 /** Waits until the GPU has finished what was submitted. */
 export async function finish(device: Device): Promise<void> {
-  await untilDone(device.pending, () => device.gpu.queue.onSubmittedWorkDone());
+  await untilDone(device, device.gpu.queue.onSubmittedWorkDone());
   checkDevice(device);
 }
 
 /** Drains the queue and destroys the device; buffers of this device are gone afterwards. */
 export async function closeDevice(device: Device): Promise<void> {
   closing.add(device);
-  await device.gpu.queue.onSubmittedWorkDone().catch(() => {});
+  await untilDone(
+    device,
+    device.gpu.queue.onSubmittedWorkDone().catch(() => {}),
+  );
   device.pool.trim();
   device.gpu.destroy();
 }

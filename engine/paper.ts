@@ -33,6 +33,5 @@ export function paperDevice(device: Device): Device {
     variants: { ...device.variants },
     tuning: { best: device.tuning.best, noted: null },
     pipelines: new Map(),
-    pending: { ...device.pending, costs: [] },
   };
 }

@@ -3,10 +3,7 @@ import { DeviceError } from './errors.ts';
 import { dispose, record } from './program.ts';
 import { launch } from './recorder.ts';
 import { allocate, release } from './tensor.ts';
-import { readStamps, resolveStamps, STAMPS, type Stopwatch, sleep, timeOnce } from './timing.ts';
-
-/** Milliseconds that a pass of its own may take more than a launch in a pass, for the sleep. */
-const PASS_MS = 0.1;
+import { readStamps, resolveStamps, STAMPS, type Stopwatch, timeOnce } from './timing.ts';
 
 /** What an op takes of a program. */
 export interface Share {
@@ -19,19 +16,12 @@ export interface Share {
 
 /**
  * Milliseconds of every launch, each in a pass of its own between two time stamps, which takes longer than
- * among others: see `passCost`. Sleeps for about as long as it takes: who waits for Dawn takes a core, which a
- * processor that plays a GPU would miss.
- * @param expected milliseconds of one run of all steps; measured first where it is not given
+ * among others: see `passCost`.
  * @throws DeviceError where the device has no time stamps.
  */
-export async function profileSteps(
-  watch: Stopwatch,
-  steps: readonly Step[],
-  expected?: number,
-): Promise<number[]> {
+export async function profileSteps(watch: Stopwatch, steps: readonly Step[]): Promise<number[]> {
   const { device, stamps } = watch;
   if (!stamps) throw new DeviceError('profiling needs time stamps, which this adapter has not');
-  const together = expected ?? (await timeOnce(watch, steps, 1));
   const times: number[] = [];
   for (let from = 0; from < steps.length; from += STAMPS / 2) {
     const part = steps.slice(from, from + STAMPS / 2);
@@ -42,7 +32,6 @@ export async function profileSteps(
     });
     resolveStamps(watch, encoder, part.length);
     device.gpu.queue.submit([encoder.finish()]);
-    await sleep((together + PASS_MS * steps.length) * (part.length / steps.length));
     times.push(...(await readStamps(watch, part.length)));
   }
   return times;

@@ -8,7 +8,7 @@ import { type Launch, withRecorder } from './recorder.ts';
 import { show } from './shape.ts';
 import { encodeSizes } from './shared.ts';
 import { bytesOf, offsetInRoot, rootOf, type Storage, storageOf, type Tensor } from './tensor.ts';
-import { type Cost, submitted } from './waiting.ts';
+import { untilDone } from './waiting.ts';
 
 /** A recorded piece of work with fixed shapes: run it as often as you like, then dispose of it. */
 export interface Program<Out extends Record<string, Tensor>> {
@@ -21,7 +21,6 @@ export interface Program<Out extends Record<string, Tensor>> {
   readonly memory: Memory;
   /** Uniform blocks of the launches. */
   readonly sizeBuffer: GPUBuffer | null;
-  readonly cost: Cost;
 }
 
 /** Launches per submit: long enough to amortise it, short enough for a driver's watchdog. */
@@ -175,7 +174,7 @@ export async function record<Out extends Record<string, Tensor>>(
     const pipelines = await compileAll(device, launches, onCompile);
     const { steps, sizeBuffer } = await bindAll(device, launches, plan, memory, pipelines);
     const bound = bindOutputs(outputs, plan, memory);
-    return { device, steps, plan, outputs: bound, memory, sizeBuffer, cost: { ms: 0, waits: 0 } };
+    return { device, steps, plan, outputs: bound, memory, sizeBuffer };
   } catch (error) {
     freeSlots(device, memory);
     throw error;
@@ -227,14 +226,13 @@ async function compileAll(
     onCompile?.(++done, specs.size);
     return [key, pipeline] as const;
   });
-  return new Map(await Promise.all(entries));
+  return new Map(await untilDone(device, Promise.all(entries)));
 }
 
 /** Encodes and submits the program once; returns at once. Order on the queue is order of calls. */
 export function run(program: Program<Record<string, Tensor>>): void {
   const { device, steps } = program;
   checkDevice(device);
-  submitted(device.pending, program.cost);
   for (let from = 0; from < steps.length; from += LAUNCHES_PER_SUBMIT) {
     const encoder = device.gpu.createCommandEncoder();
     encode(encoder, steps.slice(from, from + LAUNCHES_PER_SUBMIT));

@@ -1,5 +1,6 @@
 import { checkDevice, type Device } from './device.ts';
 import { encode, type Step } from './encode.ts';
+import { untilDone } from './waiting.ts';
 
 /** How long one run of some launches takes: milliseconds over several samples. */
 export interface Timing {
@@ -34,6 +35,9 @@ export interface Stopwatch {
 /** Time stamps a stopwatch holds. WebGPU allows 4096 in a set. */
 export const STAMPS = 4096;
 
+/** Milliseconds between two looks whether work is done, where the host's clock measures. */
+const FINE = 0.2;
+
 /** Launches in a pass at most. */
 const PASS = 400;
 
@@ -59,12 +63,10 @@ export function closeStopwatch({ stamps }: Stopwatch): void {
   stamps?.host.destroy();
 }
 
-export const sleep = (ms: number) => new Promise<void>((wake) => setTimeout(wake, ms));
-
 /** Milliseconds between stamps 2i and 2i + 1, for the first `pairs` pairs. */
-export async function readStamps({ stamps }: Stopwatch, pairs: number): Promise<number[]> {
+export async function readStamps({ device, stamps }: Stopwatch, pairs: number): Promise<number[]> {
   const { host } = stamps!;
-  await host.mapAsync(GPUMapMode.READ, 0, pairs * 16);
+  await untilDone(device, host.mapAsync(GPUMapMode.READ, 0, pairs * 16));
   const at = new BigUint64Array(host.getMappedRange(0, pairs * 16).slice(0));
   host.unmap();
   return Array.from({ length: pairs }, (_, i) => Number(at[2 * i + 1] - at[2 * i]) / 1e6);
@@ -96,16 +98,11 @@ export interface Measured {
   readonly wall: number;
 }
 
-/**
- * Runs the steps `repeats` times; milliseconds of one run. Sleeps for as long as they are expected to take:
- * Node polls without pause while a promise of Dawn's is pending, and takes a core from a processor that plays
- * a GPU.
- */
+/** Runs the steps `repeats` times; milliseconds of one run. */
 export async function measureOnce(
   watch: Stopwatch,
   steps: readonly Step[],
   repeats: number,
-  expected = 0,
 ): Promise<Measured> {
   const { gpu } = watch.device;
   const encoder = gpu.createCommandEncoder();
@@ -114,24 +111,16 @@ export async function measureOnce(
   const commands = encoder.finish();
   const start = performance.now();
   gpu.queue.submit([commands]);
-  // Stamps do not mind oversleeping; the host's clock does.
-  const nap = expected * repeats * (watch.stamps ? 1.05 : 0.8);
-  if (nap > 2) await sleep(nap);
-  const pending = watch.stamps ? readStamps(watch, 1) : gpu.queue.onSubmittedWorkDone();
-  const stamps = await pending;
+  const done = () => untilDone(watch.device, gpu.queue.onSubmittedWorkDone(), FINE);
+  const stamps = watch.stamps ? await readStamps(watch, 1) : await done();
   const wall = performance.now() - start;
   checkDevice(watch.device);
   return { stamped: (stamps?.[0] ?? Number.NaN) / repeats, wall: wall / repeats };
 }
 
 /** The same by the better clock there is. */
-export async function timeOnce(
-  watch: Stopwatch,
-  steps: readonly Step[],
-  repeats: number,
-  expected = 0,
-): Promise<number> {
-  const { stamped, wall } = await measureOnce(watch, steps, repeats, expected);
+export async function timeOnce(watch: Stopwatch, steps: readonly Step[], repeats: number): Promise<number> {
+  const { stamped, wall } = await measureOnce(watch, steps, repeats);
   return watch.stamps ? stamped : wall;
 }
 
@@ -153,8 +142,6 @@ function summary(samples: readonly number[], stamped: boolean): Timing {
 interface Entry {
   readonly steps: readonly Step[];
   readonly repeats: number;
-  /** Milliseconds of one run. */
-  expected: number;
   readonly times: number[];
   spent: number;
 }
@@ -172,20 +159,19 @@ export async function race(
   const entries: Entry[] = [];
   for (const steps of competitors) {
     // The first run compiles in some drivers; the second tells how often to repeat, and is the sample of what
-    // takes long: it, too, must sleep meanwhile. Only stamps do not mind that the first took longer.
-    const first = await timeOnce(watch, steps, 1);
-    const expected = await timeOnce(watch, steps, 1, watch.stamps ? first : 0);
+    // takes long.
+    await timeOnce(watch, steps, 1);
+    const expected = await timeOnce(watch, steps, 1);
     const most = Math.max(1, Math.floor(MOST_LAUNCHES / steps.length));
     const repeats = Math.max(1, Math.min(most, Math.ceil(sampleMs / Math.max(expected, 1e-4))));
     const slow = expected > budgetMs;
-    entries.push({ steps, expected, repeats, times: slow ? [expected] : [], spent: slow ? expected : 0 });
+    entries.push({ steps, repeats, times: slow ? [expected] : [], spent: slow ? expected : 0 });
   }
   for (let round = 0; round < samples; round++) {
     for (const entry of entries) {
       if (entry.times.length >= 1 && entry.spent > budgetMs) continue;
       const before = performance.now();
-      const ms = await timeOnce(watch, entry.steps, entry.repeats, entry.expected);
-      entry.expected = Math.min(entry.expected, ms);
+      const ms = await timeOnce(watch, entry.steps, entry.repeats);
       entry.spent += performance.now() - before;
       entry.times.push(ms);
     }

@@ -48,7 +48,7 @@ async function readChunk(device: Device, buffer: GPUBuffer, offset: number, into
   encoder.copyBufferToBuffer(buffer, offset, staging, 0, bytes);
   device.gpu.queue.submit([encoder.finish()]);
   try {
-    await untilDone(device.pending, () => staging.mapAsync(GPUMapMode.READ, 0, bytes));
+    await untilDone(device, staging.mapAsync(GPUMapMode.READ, 0, bytes));
   } catch (cause) {
     staging.destroy();
     await Promise.race([device.gpu.lost, new Promise((wake) => setTimeout(wake, LOSS_MS))]);
