@@ -36,12 +36,7 @@ interface Profile {
 }
 
 /** Medians over several profiles, launch by launch, as if each were among others. */
-async function profileOften(
-  watch: Stopwatch,
-  session: Session,
-  times: number,
-  expected: number,
-): Promise<Profile> {
+async function profileOften(watch: Stopwatch, session: Session, times: number): Promise<Profile> {
   const all: number[][] = [];
   for (let i = 0; i < times; i++) all.push(await profileSteps(watch, session.step.steps));
   const alone_ms = await passCost(watch);
