@@ -1,5 +1,5 @@
 import { type Device, finish, memory } from '../engine/device.ts';
-import { passCost, profileSteps, type Share, sharesOf } from '../engine/profile.ts';
+import { profileProgram, type Share, sharesOf } from '../engine/profile.ts';
 import type { Stopwatch } from '../engine/timing.ts';
 import { initialise } from '../model/network.ts';
 import { createUgatit, freeUgatit, type UgatitConfig } from '../model/ugatit.ts';
@@ -27,22 +27,6 @@ export interface StepReport {
 }
 
 const median = (list: readonly number[]) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
-
-interface Profile {
-  /** Milliseconds of each launch. */
-  readonly times: readonly number[];
-  /** What was subtracted from each: the cost of timing it alone. */
-  readonly alone_ms: number;
-}
-
-/** Medians over several profiles, launch by launch, as if each were among others. */
-async function profileOften(watch: Stopwatch, session: Session, times: number): Promise<Profile> {
-  const all: number[][] = [];
-  for (let i = 0; i < times; i++) all.push(await profileSteps(watch, session.step.steps));
-  const alone_ms = await passCost(watch);
-  const less = (ms: number) => Math.max(0, ms - alone_ms);
-  return { times: all[0].map((_, i) => less(median(all.map((list) => list[i])))), alone_ms };
-}
 
 async function iterate(device: Device, session: Session, iterations: number) {
   const { size, batch } = session.model.config;
@@ -79,7 +63,7 @@ export async function reportStep(
   const session = await openSession(model);
   const { steps, plan } = session.step;
   const { wall, host, created } = await iterate(device, session, iterations);
-  const profile = watch.stamps ? await profileOften(watch, session, Math.min(3, iterations)) : null;
+  const profile = watch.stamps ? await profileProgram(watch, steps, Math.min(3, iterations)) : null;
   const shares = (nameOf: (label: string) => string) =>
     profile ? sharesOf(steps, profile.times, nameOf) : [];
   const report: StepReport = {
@@ -120,7 +104,7 @@ export function printStep(report: StepReport, profile: boolean): string {
     `host        ${r.host_ms.toFixed(1)} ms to encode and submit, ${(r.host_share * 100).toFixed(1)} %`,
     `plan        ${mib(r.plan_bytes)}, ${above} % above the lower bound of ${mib(r.plan_lower_bound)}`,
     `created     ${r.created_later} buffers or textures after the first iteration`,
-    `profile     each launch timed alone, less the ${(r.alone_ms * 1000).toFixed(0)} us that this adds to it`,
+    `profile     each launch timed alone, less the ${(r.alone_ms * 1000).toFixed(0)} us that this adds`,
     '',
     `${'op'.padEnd(30)} ${'time'.padStart(12)} ${'share'.padStart(7)} launches`,
     ...shareLines(report.ops),

@@ -1,8 +1,5 @@
 import { encode, type Step } from './encode.ts';
 import { DeviceError } from './errors.ts';
-import { dispose, record } from './program.ts';
-import { launch } from './recorder.ts';
-import { allocate, release } from './tensor.ts';
 import { readStamps, resolveStamps, STAMPS, type Stopwatch, timeOnce } from './timing.ts';
 
 /** What an op takes of a program. */
@@ -16,10 +13,10 @@ export interface Share {
 
 /**
  * Milliseconds of every launch, each in a pass of its own between two time stamps, which takes longer than
- * among others: see `passCost`.
+ * among others: see `profileProgram`.
  * @throws DeviceError where the device has no time stamps.
  */
-export async function profileSteps(watch: Stopwatch, steps: readonly Step[]): Promise<number[]> {
+async function profileSteps(watch: Stopwatch, steps: readonly Step[]): Promise<number[]> {
   const { device, stamps } = watch;
   if (!stamps) throw new DeviceError('profiling needs time stamps, which this adapter has not');
   const times: number[] = [];
@@ -37,31 +34,34 @@ export async function profileSteps(watch: Stopwatch, steps: readonly Step[]): Pr
   return times;
 }
 
-/** Launches of an empty kernel that are timed for `passCost`. */
-const EMPTIES = 256;
+/** Times of launches as if they were among others, and what was subtracted from each. */
+export interface Profile {
+  readonly times: readonly number[];
+  readonly alone_ms: number;
+}
+
+const median = (list: readonly number[]) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
 
 /**
- * Milliseconds that a launch timed by `profileSteps` takes more than among others: a pass of its own, and two
- * time stamps. Measured with a kernel that does nothing.
+ * Milliseconds of every launch, medians over some rounds, less what timing a launch alone costs on average: the
+ * sum of all less the time of all together, which is measured in every round.
  */
-export async function passCost(watch: Stopwatch): Promise<number> {
-  const { device } = watch;
-  const y = allocate(device, [4], 'empty');
-  const program = await record(device, () => {
-    for (let i = 0; i < EMPTIES; i++) {
-      launch({ kernel: 'measure/empty', label: 'measure.empty', bind: [y], grid: [1, 1, 1] });
-    }
-    return {};
-  });
-  const rounds: number[] = [];
-  for (let i = 0; i < 5; i++) {
-    const alone = (await profileSteps(watch, program.steps)).reduce((sum, ms) => sum + ms, 0);
-    const together = await timeOnce(watch, program.steps, 1);
-    rounds.push((alone - together) / EMPTIES);
+export async function profileProgram(
+  watch: Stopwatch,
+  steps: readonly Step[],
+  rounds: number,
+): Promise<Profile> {
+  const all: number[][] = [];
+  const excess: number[] = [];
+  for (let i = 0; i < rounds; i++) {
+    const times = await profileSteps(watch, steps);
+    const together = await timeOnce(watch, steps, 1);
+    all.push(times);
+    excess.push((times.reduce((sum, ms) => sum + ms, 0) - together) / steps.length);
   }
-  dispose(program);
-  release(device, y);
-  return Math.max(0, rounds.sort((a, b) => a - b)[2]);
+  const alone_ms = Math.max(0, median(excess));
+  const timeOf = (i: number) => Math.max(0, median(all.map((times) => times[i])) - alone_ms);
+  return { times: steps.map((_, i) => timeOf(i)), alone_ms };
 }
 
 /** Sums times over launches with the same label (`nameOf` may shorten it), largest first. */

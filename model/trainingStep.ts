@@ -1,6 +1,6 @@
 import { gradients } from '../engine/autograd.ts';
 import { concat, split } from '../engine/ops/concat.ts';
-import { bceWithLogitsToConstant, l1Loss, mseToConstant, type Target } from '../engine/ops/loss.ts';
+import { bceWithLogitsToConstant, l1Loss, mseToConstantPair, type Target } from '../engine/ops/loss.ts';
 import { weightedSum } from '../engine/ops/weightedSum.ts';
 import { scalar } from '../engine/scalar.ts';
 import type { Tensor } from '../engine/tensor.ts';
@@ -63,7 +63,8 @@ const ONE = () => [scalar(1)];
 
 /** A judgement's least-squares losses toward `target` (one for each call): patches and attention. */
 function adversarial(judgement: Judgement, target: Target): Record<'ad' | 'cam', Tensor> {
-  return { ad: mseToConstant(judgement.logit, target), cam: mseToConstant(judgement.camLogit, target) };
+  const [ad, cam] = mseToConstantPair(judgement.logit, judgement.camLogit, target);
+  return { ad, cam };
 }
 
 /** Loss terms with one weight. */

@@ -1,14 +1,14 @@
 import { AdawnError, ShapeError } from '../errors.ts';
 import { differentiable, grid1d, intermediate, launch, recorder } from '../recorder.ts';
-import { floats } from '../scalar.ts';
+import { floats, scalar } from '../scalar.ts';
 import { elements, expectSame } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 
 /** Invocations of a workgroup: on a processor one of its vectors, where barriers cost little. */
 const lanes = () => (recorder().device.isCpu ? 8 : 64);
-/** Workgroups of the first launch at most, and vec4s each of them owns at least. */
+/** Workgroups of the first launch at most, and vec4s each owns at least: a second launch has its price. */
 const MOST_PARTS = 64;
-const LEAST_PER = 256;
+const leastPer = () => (recorder().device.isCpu ? 4096 : 256);
 
 const KINDS = ['l1', 'mse', 'bce'] as const;
 type Kind = (typeof KINDS)[number];
@@ -17,7 +17,7 @@ type Kind = (typeof KINDS)[number];
 function forward(kind: Kind, a: Tensor, b: Tensor, GOALS: number): Tensor {
   const COUNT = elements(a.shape);
   const N4 = Math.ceil(COUNT / 4);
-  const PER = Math.max(LEAST_PER, Math.ceil(N4 / MOST_PARTS));
+  const PER = Math.max(leastPer(), Math.ceil(N4 / MOST_PARTS));
   const PARTS = Math.ceil(N4 / PER);
   const constants = { COUNT, KIND: KINDS.indexOf(kind), GOALS, PER, PARTS, WG: lanes() };
   const add = (entry: string, from: Tensor, parts: number): Tensor => {
@@ -49,11 +49,16 @@ function backward(kind: Kind, a: Tensor, b: Tensor, GOALS: number, dy: Tensor, S
 /** What every element is to become: one number, or one for each of equal parts along the batch. */
 export type Target = number | readonly number[];
 
-function towardConstant(op: string, kind: Kind, x: Tensor, target: Target): Tensor {
+function goalsOf(op: string, x: Tensor, target: Target): readonly number[] {
   const goals = typeof target === 'number' ? [target] : target;
   if (goals.length === 0 || x.shape[0] % goals.length !== 0) {
     throw new ShapeError(`${op}: ${x.shape[0]} samples cannot be shared by ${goals.length} targets`);
   }
+  return goals;
+}
+
+function towardConstant(op: string, kind: Kind, x: Tensor, target: Target): Tensor {
+  const goals = goalsOf(op, x, target);
   const b = floats(goals);
   const y = forward(kind, x, b, goals.length);
   differentiable('loss', [x], [y], ([dy]) => [backward(kind, x, b, goals.length, dy!)]);
@@ -83,6 +88,41 @@ export function l1Loss(a: Tensor, b: Tensor): Tensor {
  */
 export function mseToConstant(x: Tensor, target: Target): Tensor {
   return towardConstant('mseToConstant', 'mse', x, target);
+}
+
+/** Elements up to which one workgroup sums each tensor of a pair. */
+const MOST_OF_PAIR = 2 ** 14;
+
+/**
+ * `mseToConstant` of two tensors, in one launch each way where they are small: patches and attention of a
+ * discriminator.
+ * @returns [1] each
+ * @throws ShapeError when a batch has no such parts.
+ */
+export function mseToConstantPair(a: Tensor, b: Tensor, target: Target): [Tensor, Tensor] {
+  const both = [a, b];
+  const goals = both.map((x) => goalsOf('mseToConstantPair', x, target))[0];
+  const [COUNT0, COUNT1] = both.map(({ shape }) => elements(shape));
+  if (Math.max(COUNT0, COUNT1) > MOST_OF_PAIR) return [mseToConstant(a, target), mseToConstant(b, target)];
+  const WG = lanes();
+  const pair = (entry: 'forward' | 'backward', dy: Tensor[], ys: Tensor[], grid: [number, number, number]) =>
+    launch({
+      kernel: 'loss/pair',
+      entry,
+      constants: { COUNT0, COUNT1, GOALS: goals.length, WG },
+      label: `loss.${entry}`,
+      bind: [a, b, floats(goals), ...dy, ...ys],
+      grid,
+    });
+  const means = [intermediate([1], 'loss'), intermediate([1], 'loss')] as [Tensor, Tensor];
+  pair('forward', both, means, [2, 1, 1]);
+  differentiable('loss', both, means, (dy, need) => {
+    const dx = both.map(({ shape }) => intermediate(shape, 'loss gradient'));
+    const upstream = dy.map((g) => g ?? scalar(0));
+    pair('backward', upstream, dx, grid1d(COUNT0 + COUNT1, WG));
+    return dx.map((g, i) => (need[i] ? g : null));
+  });
+  return means;
 }
 
 /**

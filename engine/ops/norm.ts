@@ -4,6 +4,7 @@ import { elements, expectRank, expectSame, type Shape, sameShape, show } from '.
 import type { Tensor } from '../tensor.ts';
 import { relu } from './activation.ts';
 import { add } from './add.ts';
+import { prefersSmall, smallInstance } from './norm/smallInstance.ts';
 
 export interface NormOptions {
   /** Fused into the store. Default none. */
@@ -235,7 +236,9 @@ function norm(call: NormCall): Tensor {
     throw new ShapeError(`${kind}: needs planes of more than one pixel, found x ${show(x.shape)}`);
   }
   if (residual) expectSame(kind, 'x', x.shape, 'residual', residual.shape);
-  return variantOf('norm', 'fused') === 'naive' ? naiveNorm(call) : fusedNorm(call);
+  const forced = variantOf('norm', '');
+  if (forced === '' && kind === 'instance' && prefersSmall(x)) return smallInstance(x, call.relu, residual);
+  return forced === 'naive' ? naiveNorm(call) : fusedNorm(call);
 }
 
 function expectParameter(kind: string, name: string, found: Shape, shape: Shape, x: Shape): void {

@@ -1,4 +1,4 @@
-import { bceWithLogitsToConstant, l1Loss, mseToConstant } from '../../engine/ops/loss.ts';
+import { bceWithLogitsToConstant, l1Loss, mseToConstant, mseToConstantPair } from '../../engine/ops/loss.ts';
 import { type HostArray, type OpCase, values } from './types.ts';
 
 function mean({ data }: HostArray, term: (v: number, i: number) => number): HostArray {
@@ -63,17 +63,56 @@ function partsCase(name: string, x: HostArray, goals: readonly number[]): OpCase
   };
 }
 
+/** Two tensors of other sizes toward the same targets; only the second one's gradient, where `one`. */
+function pairCase(name: string, shapes: number[][], goals: readonly number[], one = false): OpCase {
+  const [a, b] = shapes.map((shape, i) => values(shape, 1010 + i));
+  const parts = (x: HostArray) => partsCase('', x, goals).reference({ x })[0];
+  return {
+    op: 'loss',
+    name,
+    inputs: { a, b },
+    run: (t) => mseToConstantPair(t.a, t.b, goals).slice(one ? 1 : 0),
+    reference: (h) => [h.a, h.b].map(parts).slice(one ? 1 : 0),
+    grad: one ? ['b'] : ['a', 'b'],
+  };
+}
+
 /** Sure logits, right and wrong, and the ones around 0. */
 const LOGITS = [100, -100, 12, -12, 3, -3, 0, 1e-3, 30, -30];
 
 export const cases: OpCase[] = [
   l1Case('l1, odd count', [2, 3, 5, 3], 1000),
   l1Case('l1, 1 number', [1], 1002),
-  l1Case('l1, two launches', [1, 53, 61, 3], 1004),
+  l1Case('l1, two launches', [1, 77, 75, 3], 1004),
   constantsCase('to constants, odd count', values([2, 4, 3, 1], 1006)),
-  constantsCase('to constants, two launches', values([1, 41, 43, 1], 1007, 3)),
+  constantsCase('to constants, two launches', values([1, 131, 127, 1], 1007, 3)),
   partsCase('two parts, odd counts', values([2, 5, 3, 1], 1008), [1, 0]),
-  partsCase('three parts, two launches', values([6, 41, 13, 1], 1009), [1, 0, 0.25]),
+  partsCase('three parts, two launches', values([6, 53, 53, 1], 1009), [1, 0, 0.25]),
+  pairCase(
+    'pair, two parts',
+    [
+      [4, 5, 3, 1],
+      [4, 2],
+    ],
+    [1, 0],
+  ),
+  pairCase(
+    'pair, the second alone',
+    [
+      [1, 7, 5, 1],
+      [1, 2],
+    ],
+    [1],
+    true,
+  ),
+  pairCase(
+    'pair, too large for one workgroup',
+    [
+      [2, 91, 97, 1],
+      [2, 2],
+    ],
+    [0, 1],
+  ),
   constantsCase('to constants, logits of 100', {
     shape: [5, 2],
     data: Float64Array.from(LOGITS, Math.fround),

@@ -63,7 +63,7 @@ interface Config {
 // Two pixels: a variance not far above eps, else dx is nothing but rounding. 48x64: drho is a small rest, as
 // instance and layer agree there; no ReLU, since among so many elements some lie within a finite difference
 // of its kink.
-const FUSED = ['wide'];
+const FUSED = ['fused', 'wide'];
 const CONFIGS: Record<string, Config> = {
   'instance, batch 2, odd, 3 channels': { kind: 'instance', x: [2, 5, 7, 3] },
   'instance, relu, 8 channels': { kind: 'instance', x: [1, 6, 9, 8], relu: true },
@@ -89,6 +89,22 @@ const CONFIGS: Record<string, Config> = {
   'adailn, two pixels': { kind: 'adailn', x: [1, 2, 1, 3], scale: 0.01, gradTolerance: 1e-4 },
   'adailn, 48x64, 16 channels': { kind: 'adailn', x: [1, 48, 64, 16], gradTolerance: 1e-4 },
   'adailn, 9x8, 272 channels': { kind: 'adailn', x: [1, 9, 8, 272], gradTolerance: 1e-4 },
+  'instance, 32 channels, batch 2, relu and residual': {
+    ...{ kind: 'instance', x: [2, 5, 7, 32], relu: true, residual: true },
+  },
+  'instance, 64 channels, large mean': {
+    ...{ kind: 'instance', x: [1, 9, 15, 64], scale: 0.1, shift: 50, variants: FUSED },
+  },
+  'instance, 64 channels, 31x33': { kind: 'instance', x: [1, 31, 33, 64] },
+  'instance, 20 channels, tiny variance, batch 4': {
+    ...{ kind: 'instance', x: [4, 7, 8, 20], scale: 1e-3, gradTolerance: 1e-4 },
+  },
+  'instance, 64 channels, constant plane': {
+    ...{ kind: 'instance', x: [1, 3, 5, 64], constantPlane: true, gradTolerance: 1e-4 },
+  },
+  'instance, 8 channels, two pixels, batch 9': {
+    ...{ kind: 'instance', x: [9, 2, 1, 8], scale: 0.01, gradTolerance: 1e-4 },
+  },
 };
 
 function inputsOf(config: Config, i: number): HostArrays {
