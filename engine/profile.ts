@@ -43,8 +43,8 @@ export interface Profile {
 const median = (list: readonly number[]) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
 
 /**
- * Milliseconds of every launch, medians over some rounds, less what timing a launch alone costs on average: the
- * sum of all less the time of all together, which is measured in every round.
+ * Milliseconds of every launch, medians over some rounds, less what timing a launch alone costs on average:
+ * the sum of all less the time of all together, which is measured in every round.
  */
 export async function profileProgram(
   watch: Stopwatch,

@@ -24,8 +24,8 @@ export interface Program<Out extends Record<string, Tensor>> {
 }
 
 /**
- * Launches per submit: long enough to amortise it, short enough for a GPU's watchdog. A processor has none, and
- * while its threads compute, encoding takes half as long again.
+ * Launches per submit: long enough to amortise it, short enough for a GPU's watchdog. A processor has none,
+ * and while its threads compute, encoding takes half as long again.
  */
 const LAUNCHES_PER_SUBMIT = 400;
 const LAUNCHES_PER_SUBMIT_ON_CPU = 4000;

@@ -154,8 +154,8 @@ export function viewOf(tensor: Tensor, shape: Shape): Tensor {
 }
 
 /**
- * Part of a tensor's elements, from element `first` on, without a launch. A launch may read several windows of
- * one tensor, but not write one and read another.
+ * Part of a tensor's elements, from element `first` on, without a launch. A launch may read several windows
+ * of one tensor, but not write one and read another.
  * @throws ShapeError when the window leaves the tensor, or does not start where a binding may (`ALIGNMENT`).
  */
 export function windowOf(tensor: Tensor, first: number, shape: Shape): Tensor {

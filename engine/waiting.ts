@@ -1,4 +1,6 @@
-/** Milliseconds between two looks at a promise: on a processor that plays a GPU, and on a GPU, which is quick. */
+/**
+ * Milliseconds between two looks at a promise: on a processor that plays a GPU, and on a GPU, which is quick.
+ */
 const NAP_ON_CPU = 2;
 const NAP = 0.2;
 

@@ -155,9 +155,9 @@ function totals({ config }: Ugatit, terms: Losses): Losses {
 /**
  * Records the authors' training iteration: the D step, then the G step. Numerically theirs, with less work:
  * G does not change between the steps, so both use one translation of each picture, and each generator takes
- * its translation and its identity picture as one batch, each discriminator real and fake pictures; the D step
- * never enters G (gradients are asked for by D's parameters only), and the G step computes no gradients of D's
- * weights.
+ * its translation and its identity picture as one batch, each discriminator real and fake pictures; the D
+ * step never enters G (gradients are asked for by D's parameters only), and the G step computes no gradients
+ * of D's weights.
  *
  * And with less memory: what depends on what allows to finish one direction before the other, one
  * discriminator before the next (a discriminator's step needs nothing of the others), and a cycle before its
@@ -189,7 +189,9 @@ interface Pair {
   readonly camLogit: Tensor;
 }
 
-/** Two batches through one generator at once: its layers treat every picture by itself, so nothing changes. */
+/**
+ * Two batches through one generator at once: its layers treat every picture by itself, so nothing changes.
+ */
 function translatePair(model: Ugatit, name: Generator, x: Tensor, y: Tensor): Pair {
   const both = translate(model, name, concat([x, y], 0));
   const halves = [x.shape[0], y.shape[0]];

@@ -123,8 +123,8 @@ async function prepareSpectral(
 }
 
 /**
- * A power iteration, which reads the weight twice; and the gradient of w / sigma, which reads two and writes one
- * (a convolution under spectral norm never computes that).
+ * A power iteration, which reads the weight twice; and the gradient of w / sigma, which reads two and writes
+ * one (a convolution under spectral norm never computes that).
  */
 export function spectralCases(shape: readonly number[]): BenchCase[] {
   const columns = elements(shape) / shape[0];

@@ -1,10 +1,10 @@
 // The way back through what follows the sums z of a convolution under spectral norm, y = f(z / sigma + bias):
 //   dz = dy f'(y) / sigma,   dbias[c] = sum of dy f'(y),
 //   dsigma[k] = -(sum of dy f'(y) (f⁻¹(y) - bias)) / sigma[k], for the rows of call k
-// since d(z / sigma) / dsigma = -(z / sigma) / sigma. f is none (ACT 0) or LeakyReLU (ACT 1, SLOPE > 0), whose
-// inverse is known from y. Rows are those of CALLS calls, ROWS each, in SLICES slices of PER rows a call.
-// An invocation owns one V (one or four channels) of a slice; dy, y, dz [CALLS ROWS, CV V],
-// part [CALLS SLICES, 2, CV]: sums for dbias and dsigma (SUMS; else only dz).
+// since d(z / sigma) / dsigma = -(z / sigma) / sigma. f is none (ACT 0) or LeakyReLU (ACT 1, SLOPE > 0),
+// whose inverse is known from y. Rows are those of CALLS calls, ROWS each, in SLICES slices of PER rows a
+// call. An invocation owns one V (one or four channels) of a slice; dy, y, dz [CALLS ROWS, CV V], part [CALLS
+// SLICES, 2, CV]: sums for dbias and dsigma (SUMS; else only dz).
 // finishEpilogue.wgsl adds those.
 // needs: flat LANES=vector
 const CV: u32 = 1;

@@ -7,8 +7,8 @@
 // splitRows rows of the grid. Grid: ceil(taps * inQuads / (ROWS / 4 * SUBGROUP)), ceil(outQuads / QUADS),
 // splits * classes². ROWS: 4 or 8. QUADS: 4, 6 or 8. SUBGROUP: 8.
 // With geometry.calls (up to 4) the weight is under spectral norm, and split 0 gets + sum over calls c of
-// dsigma[c] u[c,n] v[c,t,k] too, as if there were four more positions; then channels are whole quads, there is
-// one class, u is [calls, 4 outQuads] and v [calls, taps, 4 inQuads].
+// dsigma[c] u[c,n] v[c,t,k] too, as if there were four more positions; then channels are whole quads, there
+// is one class, u is [calls, 4 outQuads] and v [calls, taps, 4 inQuads].
 // ADD: adds to what dw holds.
 // static: QUADS
 // needs: geometry

@@ -2,8 +2,8 @@
 // dy [N,COLUMNS], x [N,K], dw [O,K] (one block of rows of a weight with COLUMNS rows in all); K = 4 K4.
 // A lane owns J vec4s of dw, WG apart, in each of PER rows: workgroup (t, r) has tile t of columns and rows
 // r PER .. +PER, and keeps its x in registers. ADD: adds to what earlier samples left in dw.
-// CALLS > 0: dw is that of a weight under spectral norm, which gets + sum_c dsigma[c] u[c,o] v[c,k] too, as if
-// there were CALLS more samples; u [CALLS,O], v [CALLS,K].
+// CALLS > 0: dw is that of a weight under spectral norm, which gets + sum_c dsigma[c] u[c,o] v[c,k] too, as
+// if there were CALLS more samples; u [CALLS,O], v [CALLS,K].
 const K4: u32 = 1;
 const O: u32 = 1;
 const COLUMNS: u32 = 1;

@@ -1,5 +1,5 @@
-// Mean squared distances of two tensors from the same goals, as KIND 1 of main.wgsl has one: a discriminator's
-// two kinds of logits in one launch each way.
+// Mean squared distances of two tensors from the same goals, as KIND 1 of main.wgsl has one: a
+// discriminator's two kinds of logits in one launch each way.
 //   y_h = sum over goals k of the mean of (a_h - goal[k])^2 over part k of GOALS equal parts of a_h
 //   da_h = dy_h 2 (a_h - goal) / (COUNT_h / GOALS)
 // forward: workgroup h owns y_h[0]; lanes are added in a fixed order.

@@ -1,9 +1,10 @@
-// Instance norm of a small picture in one launch: y = f((x - m) rI) + residual with m and vI = q / ROWS of each
-// channel of each sample, rI = 1 / sqrt(vI + EPS); f is max(., 0) with RELU, else the identity.
+// Instance norm of a small picture in one launch: y = f((x - m) rI) + residual with m and vI = q / ROWS of
+// each channel of each sample, rI = 1 / sqrt(vI + EPS); f is max(., 0) with RELU, else the identity.
 // Statistics as in statistics.wgsl and coefficients.wgsl: blocks of BLOCK rows around a reference near their
-// mean, joined in order (Chan, Golub, LeVeque 1979). x, residual, y [N, ROWS, C], C = 4 G. saved [4, N, G] for
-// the way back: base, rI, -d rI, d with m = base + d.
-// One invocation owns four channels of one sample and reads them twice. Without RESIDUAL, binding 1 is not read.
+// mean, joined in order (Chan, Golub, LeVeque 1979). x, residual, y [N, ROWS, C], C = 4 G. saved [4, N, G]
+// for the way back: base, rI, -d rI, d with m = base + d.
+// One invocation owns four channels of one sample and reads them twice. Without RESIDUAL, binding 1 is not
+// read.
 // needs: flat
 const N: u32 = 1;
 const ROWS: u32 = 2;

@@ -1,7 +1,7 @@
 // Products with the columns of several matrices in one launch: t[m] = sum over o of u[o] w[o,m], the first
 // half of a power iteration. Layers as in lib/spectralLayers.wgsl.
-// A lane owns J vec4s of columns, WG apart, over PER rows: the workgroups of a layer are tiles of columns, and
-// slices of rows. With several slices t is [SLICES, QUADS] vec4s, which `join` adds up in order: an
+// A lane owns J vec4s of columns, WG apart, over PER rows: the workgroups of a layer are tiles of columns,
+// and slices of rows. With several slices t is [SLICES, QUADS] vec4s, which `join` adds up in order: an
 // invocation per vec4 of the QUADS of all layers. Gaps between layers hold junk.
 // needs: flat spectralLayers
 const J: u32 = 1;

@@ -104,8 +104,8 @@ function backwardEpilogue(
 
 /**
  * A convolution by w / sigma, of which only sums are ever divided: y = f(conv(x, w) / sigma[k] + b). The way
- * back needs <dy f', y - b> only, a sum over the result, where the gradient of w / sigma asks for <dw, w>, one
- * over the weight.
+ * back needs <dy f', y - b> only, a sum over the result, where the gradient of w / sigma asks for <dw, w>,
+ * one over the weight.
  * @param epilogue without activation, or with LeakyReLU
  */
 export function normalised(

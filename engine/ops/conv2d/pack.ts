@@ -118,8 +118,8 @@ function placesOf(s: ConvSizes, { geometry: g, foldsY, foldsX }: Product, kh: nu
 }
 
 /**
- * Sums gatherWeights' partial sums [splits, ...] into a gradient of shape [CO,K,K,CI], with the outer products
- * where there are any.
+ * Sums gatherWeights' partial sums [splits, ...] into a gradient of shape [CO,K,K,CI], with the outer
+ * products where there are any.
  */
 export function unpackWeights(partial: Tensor, s: ConvSizes, p: Product, outer: Outer | null = null): Tensor {
   const { geometry: g } = p;
