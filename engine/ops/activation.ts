@@ -32,6 +32,12 @@ export function activationGradient(kind: Kind, slope: number, dy: Tensor, y: Ten
   return apply(kind, 'backward', slope, dy, y);
 }
 
+/** The activation of that name as an op of its own. */
+export function activate(kind: Kind | 'none', slope: number, x: Tensor): Tensor {
+  if (kind === 'none') return x;
+  return kind === 'leaky_relu' ? leakyRelu(x, slope) : activation(kind, slope, x);
+}
+
 /** max(x, 0); derivative 0 at 0 (torch.nn.ReLU). */
 export function relu(x: Tensor): Tensor {
   return activation('relu', 0.2, x);

@@ -3,7 +3,7 @@ import { differentiable, recorder } from '../recorder.ts';
 import { expectRank, type Shape, show } from '../shape.ts';
 import type { Spectrum } from '../spectrum.ts';
 import type { Tensor } from '../tensor.ts';
-import { activationGradient, relu, tanh } from './activation.ts';
+import { activate, activationGradient } from './activation.ts';
 import { type ConvPath, chooseConv } from './conv2d/choose.ts';
 import { columns } from './conv2d/columns.ts';
 import { gatherBackwardInput, gatherForward } from './conv2d/gather.ts';
@@ -149,10 +149,11 @@ export function conv2d(x: Tensor, w: Tensor, b: Tensor | null, options: ConvOpti
   const kernels = PATHS[chooseConv(recorder().device, sizes)];
   const epilogue = { BIAS: b !== null, ACT: ACTIVATIONS.indexOf(activation), SLOPE: slope };
   if (spectrum) {
-    const fused = activation === 'none' || activation === 'leaky_relu';
+    // The way back needs the activation's inverse.
+    const fused = activation === 'none' || (activation === 'leaky_relu' && slope > 0);
     const own = fused ? epilogue : { ...epilogue, ACT: 0 };
     const y = normalised(kernels, [x, w, b], spectrum, sizes, own);
-    return fused ? y : { relu, tanh }[activation](y);
+    return fused ? y : activate(activation, slope, y);
   }
   const y = kernels.forward(x, w, b, sizes, epilogue, null);
   differentiable('conv2d', [x, w, b], [y], ([dy], need) => {
