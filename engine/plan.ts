@@ -10,10 +10,10 @@ interface Interval {
   last: number;
 }
 
-/** What an intermediate lives in: a part of a buffer, or a texture. */
+/** What an intermediate lives in: a part of a buffer, or some layers of a texture. */
 export interface Room {
   readonly slot: number;
-  /** Bytes from the start of the buffer; 0 in a texture. */
+  /** Bytes from the start of the buffer, or the first layer of the texture. */
   readonly offset: number;
 }
 
@@ -74,12 +74,12 @@ function extentBytes({ width, height, layers }: Extent): number {
   return width * height * layers * 16;
 }
 
-/** The smallest extent that holds both. */
-function join(a: Extent, b: Extent): Extent {
+/** The smallest extent that holds `a`, and `b` from a layer on. */
+function join(a: Extent, b: Extent, layer: number): Extent {
   return {
     width: Math.max(a.width, b.width),
     height: Math.max(a.height, b.height),
-    layers: Math.max(a.layers, b.layers),
+    layers: Math.max(a.layers, layer + b.layers),
   };
 }
 
@@ -95,25 +95,47 @@ function largestLive(intervals: readonly Interval[], steps: number): number {
   return most;
 }
 
-/** A texture and those that live in it one after the other. */
-interface Filling {
-  extent: Extent;
-  readonly held: Interval[];
+/** An interval in a texture, from a layer on. */
+interface Held {
+  readonly interval: Interval;
+  readonly layer: number;
 }
 
-/** The texture that is free over the interval and grows least by it; among equals the smallest. */
-function bestSlot(slots: readonly Filling[], interval: Interval): number {
-  let best = -1;
+/** A texture and those that live in it, one after the other or in other layers. */
+interface Filling {
+  extent: Extent;
+  readonly held: Held[];
+}
+
+/** Layers of a texture that every adapter allows. */
+const MOST_LAYERS = 256;
+
+/** The lowest layers of a texture that are free over the interval: the first of them, maybe behind the last. */
+function freeLayer({ held }: Filling, { first, last, extent }: Interval): number {
+  const taken = held.filter(({ interval: h }) => h.last >= first && h.first <= last);
+  let end = 0;
+  for (const { interval, layer } of taken.sort((a, b) => a.layer - b.layer)) {
+    if (layer - end >= extent.layers) return end;
+    end = Math.max(end, layer + interval.extent.layers);
+  }
+  return end;
+}
+
+/** The texture that grows least by the interval, and the layer; among equals the smallest. Null: its own. */
+function bestSlot(slots: readonly Filling[], interval: Interval): { slot: Filling; layer: number } | null {
+  let best: { slot: Filling; layer: number } | null = null;
   let least = extentBytes(interval.extent); // a texture of its own
-  slots.forEach((slot, i) => {
-    if (slot.held.some((h) => h.last >= interval.first && h.first <= interval.last)) return;
+  for (const slot of slots) {
     const bytes = extentBytes(slot.extent);
-    const growth = extentBytes(join(slot.extent, interval.extent)) - bytes;
-    if (growth > least || (growth === least && (best < 0 || bytes >= extentBytes(slots[best].extent))))
-      return;
+    const layer = freeLayer(slot, interval);
+    const joined = join(slot.extent, interval.extent, layer);
+    const growth = extentBytes(joined) - bytes;
+    if (joined.layers > Math.max(MOST_LAYERS, slot.extent.layers) || growth > least) continue;
+    // What gains nothing stays apart: drivers find room for small pieces easily.
+    if (growth === least && (!best || bytes >= extentBytes(best.slot.extent))) continue;
     least = growth;
-    best = i;
-  });
+    best = { slot, layer };
+  }
   return best;
 }
 
@@ -130,14 +152,18 @@ const ORDERS: readonly Order[] = [
   (a, b) => a.first - b.first || bytesHeld(b) - bytesHeld(a),
 ];
 
-/** Puts each interval, in the given order, into the texture free over its lifetime that fits best. */
+/** Puts each interval, in the given order, into the layers free over its lifetime that fit best. */
 function fill(intervals: readonly Interval[], order: Order): Filling[] {
   const slots: Filling[] = [];
   for (const interval of [...intervals].sort(order)) {
     let best = bestSlot(slots, interval);
-    if (best < 0) best = slots.push({ extent: interval.extent, held: [] }) - 1;
-    slots[best].extent = join(slots[best].extent, interval.extent);
-    slots[best].held.push(interval);
+    if (!best) {
+      best = { slot: { extent: interval.extent, held: [] }, layer: 0 };
+      slots.push(best.slot);
+    }
+    const { slot, layer } = best;
+    slot.extent = join(slot.extent, interval.extent, layer);
+    slot.held.push({ interval, layer });
   }
   return slots;
 }
@@ -175,7 +201,8 @@ function conflictsOf(launches: readonly Launch[]): Map<number, Set<number>> {
 const LARGEST_ARENA = 2 ** 30;
 
 /**
- * Assigns intermediates to parts of a few buffers, and those that live in textures to textures.
+ * Assigns intermediates to parts of a few buffers, and those that live in textures to layers
+ * of textures (WebGPU tracks the use of each layer by itself).
  * @param maxBuffer bytes of the largest buffer the adapter allows
  */
 export function planMemory(
@@ -195,7 +222,9 @@ export function planMemory(
   const rooms = new Map<number, Room>();
   for (const [id, { arena, offset }] of places) rooms.set(id, { slot: arena, offset });
   filled.forEach(({ held }, i) => {
-    for (const { tensor } of held) rooms.set(tensor.id, { slot: arenas.length + i, offset: 0 });
+    for (const { interval, layer } of held) {
+      rooms.set(interval.tensor.id, { slot: arenas.length + i, offset: layer });
+    }
   });
   const slots: Slot[] = [
     ...arenas.map((bytes): Slot => ({ kind: 'buffer', bytes })),

@@ -38,8 +38,10 @@ function roomOf(tensor: Tensor, plan: MemoryPlan): Room {
   return room;
 }
 
-function textureOf(tensor: Tensor, plan: MemoryPlan, memory: Memory): GPUTexture {
-  return memory[roomOf(tensor, plan).slot] as GPUTexture;
+/** The texture an intermediate lives in, and the first of its layers there. */
+function layersOf(tensor: Tensor, plan: MemoryPlan, memory: Memory): { texture: GPUTexture; layer: number } {
+  const { slot, offset } = roomOf(tensor, plan);
+  return { texture: memory[slot] as GPUTexture, layer: offset };
 }
 
 function memoryOf(tensor: Tensor, plan: MemoryPlan, memory: Memory): Storage {
@@ -99,8 +101,9 @@ function bind(
     entries: item.bindings
       .map((tensor, binding): GPUBindGroupEntry => {
         if (tensor.texture) {
-          const texture = textureOf(tensor, plan, memory);
-          return { binding, resource: texture.createView({ dimension: '2d-array' }) };
+          const { texture, layer } = layersOf(tensor, plan, memory);
+          const range = { baseArrayLayer: layer, arrayLayerCount: tensor.texture.layers };
+          return { binding, resource: texture.createView({ dimension: '2d-array', ...range }) };
         }
         const { buffer, offset, bytes } = memoryOf(tensor, plan, memory);
         return { binding, resource: { buffer, offset, size: Math.ceil(bytes / 16) * 16 } };
@@ -112,9 +115,10 @@ function bind(
 function copiesOf({ copies, bindings }: Launch, plan: MemoryPlan, memory: Memory): TextureCopy[] {
   return copies.map(({ first, rowStep, layerRows, at: [x, y, z], size }) => {
     const { buffer, offset } = memoryOf(bindings[0], plan, memory);
+    const { texture, layer } = layersOf(bindings[1], plan, memory);
     return {
       source: { buffer, offset: offset + first * 16, bytesPerRow: rowStep * 16, rowsPerImage: layerRows },
-      destination: { texture: textureOf(bindings[1], plan, memory), origin: { x, y, z } },
+      destination: { texture, origin: { x, y, z: layer + z } },
       size: [size.width, size.height, size.layers],
     };
   });

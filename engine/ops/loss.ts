@@ -34,7 +34,7 @@ function forward(kind: Kind, a: Tensor, b: Tensor, GOALS: number): Tensor {
 function backward(kind: Kind, a: Tensor, b: Tensor, GOALS: number, dy: Tensor, SIGN = 1): Tensor {
   const y = intermediate(a.shape, 'loss gradient');
   const COUNT = elements(a.shape);
-  const WG = lanes();
+  const WG = 64;
   launch({
     kernel: 'loss/main',
     entry: 'backward',
