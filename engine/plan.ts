@@ -110,7 +110,7 @@ interface Filling {
 /** Layers of a texture that every adapter allows. */
 const MOST_LAYERS = 256;
 
-/** The lowest layers of a texture that are free over the interval: the first of them, maybe behind the last. */
+/** The lowest free layers of a texture over the interval: the first of them, maybe behind the last one. */
 function freeLayer({ held }: Filling, { first, last, extent }: Interval): number {
   const taken = held.filter(({ interval: h }) => h.last >= first && h.first <= last);
   let end = 0;

@@ -33,7 +33,7 @@ describe('memory plan of the training step', () => {
     });
   }
 
-  test('tensors alive at a time do not overlap, textures are large enough, and no launch writes to a buffer that it reads', () => {
+  test('tensors alive at a time lie apart, textures hold them, and no launch writes to what it reads', () => {
     const { launches, plan } = traceStep(gpu.device, TINY);
     const lives = new Map<number, { tensor: Tensor; first: number; last: number }>();
     launches.forEach(({ bindings }, at) => {
