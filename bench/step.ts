@@ -1,5 +1,5 @@
 import { type Device, finish, memory } from '../engine/device.ts';
-import { profileProgram, type Share, sharesOf } from '../engine/profile.ts';
+import { median, profileProgram, type Share, sharesOf } from '../engine/profile.ts';
 import type { Stopwatch } from '../engine/timing.ts';
 import { initialise } from '../model/network.ts';
 import { createUgatit, freeUgatit, type UgatitConfig } from '../model/ugatit.ts';
@@ -25,8 +25,6 @@ export interface StepReport {
   readonly ops: readonly Share[];
   readonly labels: readonly Share[];
 }
-
-const median = (list: readonly number[]) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
 
 async function iterate(device: Device, session: Session, iterations: number) {
   const { size, batch } = session.model.config;

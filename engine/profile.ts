@@ -40,7 +40,9 @@ export interface Profile {
   readonly alone_ms: number;
 }
 
-const median = (list: readonly number[]) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
+/** The middle one of some numbers; of an even count the greater of the two. */
+export const median = (list: readonly number[]) =>
+  [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
 
 /**
  * Milliseconds of every launch, medians over some rounds, less what timing a launch alone costs on average:
@@ -71,8 +73,8 @@ export function sharesOf(
   nameOf: (label: string) => string,
 ): Share[] {
   const sums = new Map<string, { ms: number; launches: number }>();
-  steps.forEach(({ launch: { label: full } }, i) => {
-    const label = nameOf(full);
+  steps.forEach(({ launch }, i) => {
+    const label = nameOf(launch.label);
     const sum = sums.get(label) ?? { ms: 0, launches: 0 };
     sum.ms += times[i];
     sum.launches++;

@@ -44,7 +44,7 @@ function layersOf(tensor: Tensor, plan: MemoryPlan, memory: Memory): { texture: 
   return { texture: memory[slot] as GPUTexture, layer: offset };
 }
 
-function memoryOf(tensor: Tensor, plan: MemoryPlan, memory: Memory): Storage {
+function placeOf(tensor: Tensor, plan: MemoryPlan, memory: Memory): Storage {
   const stored = storageOf(tensor);
   if (stored) return stored;
   const root = rootOf(tensor);
@@ -105,7 +105,7 @@ function bind(
           const range = { baseArrayLayer: layer, arrayLayerCount: tensor.texture.layers };
           return { binding, resource: texture.createView({ dimension: '2d-array', ...range }) };
         }
-        const { buffer, offset, bytes } = memoryOf(tensor, plan, memory);
+        const { buffer, offset, bytes } = placeOf(tensor, plan, memory);
         return { binding, resource: { buffer, offset, size: Math.ceil(bytes / 16) * 16 } };
       })
       .concat(block),
@@ -114,7 +114,7 @@ function bind(
 
 function copiesOf({ copies, bindings }: Launch, plan: MemoryPlan, memory: Memory): TextureCopy[] {
   return copies.map(({ first, rowStep, layerRows, at: [x, y, z], size }) => {
-    const { buffer, offset } = memoryOf(bindings[0], plan, memory);
+    const { buffer, offset } = placeOf(bindings[0], plan, memory);
     const { texture, layer } = layersOf(bindings[1], plan, memory);
     return {
       source: { buffer, offset: offset + first * 16, bytesPerRow: rowStep * 16, rowsPerImage: layerRows },
@@ -216,7 +216,7 @@ async function bindAll(
 function bindOutputs<Out extends Record<string, Tensor>>(outputs: Out, plan: MemoryPlan, memory: Memory) {
   const made = new Map<number, Tensor>();
   for (const tensor of Object.values(outputs)) {
-    made.set(tensor.id, { ...tensor, storage: memoryOf(tensor, plan, memory) });
+    made.set(tensor.id, { ...tensor, storage: placeOf(tensor, plan, memory) });
   }
   return Object.fromEntries(Object.entries(outputs).map(([k, t]) => [k, made.get(t.id)!])) as Out;
 }

@@ -24,14 +24,20 @@ export function scalar(value: number): Tensor {
   });
 }
 
+type Numbers = Float32ArrayConstructor | Int32ArrayConstructor;
+
+function list(label: string, type: Numbers, values: readonly number[]): Tensor {
+  return constant(`${label} ${values.join(' ')}`, (device) => {
+    const bytes = values.length * 4;
+    const buffer = device.pool.acquire(bytes, label);
+    device.gpu.queue.writeBuffer(buffer, 0, type.from(values));
+    return makeTensor([values.length], { label, storage: { buffer, offset: 0, bytes } });
+  });
+}
+
 /** Constant floats a kernel reads: one small buffer per content and device, no launch. */
 export function floats(values: readonly number[]): Tensor {
-  return constant(`floats ${values.join(' ')}`, (device) => {
-    const bytes = values.length * 4;
-    const buffer = device.pool.acquire(bytes, 'floats');
-    device.gpu.queue.writeBuffer(buffer, 0, Float32Array.from(values));
-    return makeTensor([values.length], { label: 'floats', storage: { buffer, offset: 0, bytes } });
-  });
+  return list('floats', Float32Array, values);
 }
 
 /**
@@ -39,10 +45,5 @@ export function floats(values: readonly number[]): Tensor {
  * kernel serves every layer: one small buffer per content and device, no launch.
  */
 export function integers(values: readonly number[]): Tensor {
-  return constant(`integers ${values.join(' ')}`, (device) => {
-    const bytes = values.length * 4;
-    const buffer = device.pool.acquire(bytes, 'integers');
-    device.gpu.queue.writeBuffer(buffer, 0, Int32Array.from(values));
-    return makeTensor([values.length], { label: 'integers', storage: { buffer, offset: 0, bytes } });
-  });
+  return list('integers', Int32Array, values);
 }

@@ -1,5 +1,6 @@
 import { ShapeError } from '../errors.ts';
-import { differentiable, grid1d, intermediate, launch, recorder, variantOf } from '../recorder.ts';
+import { lanes } from '../lanes.ts';
+import { differentiable, grid1d, intermediate, launch, variantOf } from '../recorder.ts';
 import { elements, expectRank, type Shape, sameShape, show } from '../shape.ts';
 import type { Spectrum } from '../spectrum.ts';
 import type { Tensor } from '../tensor.ts';
@@ -40,8 +41,7 @@ const fast: Passes = {
     const y = intermediate([sizes.N, 2], 'camLogits');
     launch({
       kernel: 'camLogits/forward',
-      // On a processor a barrier between few lanes costs least.
-      constants: { ...sizes, ...calls, WG: recorder().device.isCpu ? 8 : 64 },
+      constants: { ...sizes, ...calls, WG: lanes() },
       label: 'camLogits.forward',
       bind: [gap.x, gmp.x, gap.w, gmp.w, gap.sigma, gmp.sigma, y],
       grid: [2, sizes.N, 1],

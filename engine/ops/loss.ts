@@ -1,11 +1,10 @@
 import { AdawnError, ShapeError } from '../errors.ts';
+import { lanes } from '../lanes.ts';
 import { differentiable, grid1d, intermediate, launch, recorder } from '../recorder.ts';
 import { floats, scalar } from '../scalar.ts';
 import { elements, expectSame } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 
-/** Invocations of a workgroup: on a processor one of its vectors, where barriers cost little. */
-const lanes = () => (recorder().device.isCpu ? 8 : 64);
 /** Workgroups of the first launch at most, and vec4s each owns at least: a second launch has its price. */
 const MOST_PARTS = 64;
 const leastPer = () => (recorder().device.isCpu ? 4096 : 256);
@@ -34,7 +33,7 @@ function forward(kind: Kind, a: Tensor, b: Tensor, GOALS: number): Tensor {
 function backward(kind: Kind, a: Tensor, b: Tensor, GOALS: number, dy: Tensor, SIGN = 1): Tensor {
   const y = intermediate(a.shape, 'loss gradient');
   const COUNT = elements(a.shape);
-  const WG = 64;
+  const WG = 64; // no barrier, and workgroups have their price
   launch({
     kernel: 'loss/main',
     entry: 'backward',

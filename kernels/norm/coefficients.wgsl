@@ -9,7 +9,7 @@
 // KIND 0 instance norm: rho 1, gamma 1, beta 0, vI = q / ROWS (biased). KIND 1 ILN: rho, gamma, beta [C];
 // KIND 2 AdaILN: rho [C], gamma, beta [N, C]; both with the unbiased q / (ROWS - 1) and q / (ROWS C - 1), as
 // torch.var. ROWS >= 2. partials [3, PARTS, N, G] (see statistics.wgsl), all parts PER rows but the last.
-// needs: flat total
+// needs: flat total moments
 const N: u32 = 1;
 const ROWS: u32 = 2;
 const C: u32 = 4;
@@ -30,28 +30,16 @@ const JOINED: u32 = (PARTS + FAN - 1) / FAN;
 // main: [7, N, G]: base, scale, shift, d, rI, m - mu, rL. join: partials of FAN times as many rows.
 @group(0) @binding(4) var<storage, read_write> saved: array<vec4f>;
 
-struct Statistics {
-  base: vec4f,
-  d: vec4f,
-  q: vec4f,
-}
-
 fn joined(first: u32, end: u32, n: u32, g: u32) -> Statistics {
   let plane = PARTS * N * G;
   var at = (first * N + n) * G + g;
-  var s: Statistics;
-  s.base = partials[at] + partials[plane + at];
-  s.d = (partials[at] - s.base) + partials[plane + at];
-  s.q = partials[2 * plane + at];
+  var s = statistics_of(partials[at], partials[plane + at], partials[2 * plane + at]);
   var count = f32(min(PER, ROWS - first * PER));
   for (var p = first + 1; p < end; p++) {
     at += N * G;
     let rows = f32(min(PER, ROWS - p * PER));
-    let both = count + rows;
-    let delta = ((partials[at] - s.base) + partials[plane + at]) - s.d;
-    s.d += delta * (rows / both);
-    s.q += partials[2 * plane + at] + delta * delta * (count * (rows / both));
-    count = both;
+    s = joined_with(s, count, rows, partials[at], partials[plane + at], partials[2 * plane + at]);
+    count += rows;
   }
   return s;
 }

@@ -5,7 +5,7 @@
 // for the way back: base, rI, -d rI, d with m = base + d.
 // One invocation owns four channels of one sample and reads them twice. Without RESIDUAL, binding 1 is not
 // read.
-// needs: flat
+// needs: flat moments
 const N: u32 = 1;
 const ROWS: u32 = 2;
 const G: u32 = 1;
@@ -22,14 +22,7 @@ const LEAD: u32 = 4;
 @group(0) @binding(2) var<storage, read_write> saved: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
 
-// Mean = base + d, and the sum q of squared distances from it.
-struct Statistics {
-  base: vec4f,
-  d: vec4f,
-  q: vec4f,
-}
-
-// Of `rows` rows from vec4 `first` on.
+// Of `rows` rows from vec4 `first` on, with a reference near their mean as the base.
 fn block(first: u32, rows: u32) -> Statistics {
   let lead = min(LEAD, rows);
   var k = vec4f(0);
@@ -52,18 +45,13 @@ fn block(first: u32, rows: u32) -> Statistics {
 
 fn statistics(first: u32) -> Statistics {
   var count = f32(min(BLOCK, ROWS));
-  var s = block(first, min(BLOCK, ROWS));
-  let base = s.base + s.d;
-  s.d = (s.base - base) + s.d;
-  s.base = base;
+  let start = block(first, min(BLOCK, ROWS));
+  var s = statistics_of(start.base, start.d, start.q);
   for (var row = BLOCK; row < ROWS; row += BLOCK) {
     let rows = f32(min(BLOCK, ROWS - row));
     let next = block(first + row * G, min(BLOCK, ROWS - row));
-    let both = count + rows;
-    let delta = ((next.base - s.base) + next.d) - s.d;
-    s.d += delta * (rows / both);
-    s.q += next.q + delta * delta * (count * (rows / both));
-    count = both;
+    s = joined_with(s, count, rows, next.base, next.d, next.q);
+    count += rows;
   }
   return s;
 }

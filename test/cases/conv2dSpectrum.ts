@@ -1,6 +1,6 @@
 import { type ConvOptions, conv2d } from '../../engine/ops/conv2d.ts';
 import { convReference } from './conv2d.ts';
-import { powerIteration } from './spectralNorm.ts';
+import { powerIteration, sigmaOf, spectralReference } from './spectralNorm.ts';
 import { type HostArray, type HostArrays, type OpCase, values } from './types.ts';
 
 /** Part k of K equal parts along the first dimension. */
@@ -9,20 +9,10 @@ function part({ shape, data }: HostArray, k: number, K: number): HostArray {
   return { shape: [shape[0] / K, ...shape.slice(1)], data: data.slice(k * size, (k + 1) * size) };
 }
 
-/** uᵀ W v of one call. */
-function sigmaOf(w: HostArray, u: Float64Array, v: Float64Array): number {
-  let sum = 0;
-  for (let o = 0; o < u.length; o++) {
-    for (let m = 0; m < v.length; m++) sum += u[o] * w.data[o * v.length + m] * v[m];
-  }
-  return sum;
-}
-
 /** Convolution of each call's samples by w / (uᵀ W v), whose u and v are constants. */
 function reference(h: HostArrays, K: number, options: ConvOptions): HostArray {
   const parts = Array.from({ length: K }, (_, k) => {
-    const sigma = sigmaOf(h.w, part(h.u, k, K).data, part(h.v, k, K).data);
-    const w = { shape: h.w.shape, data: h.w.data.map((value) => value / sigma) };
+    const w = spectralReference(h.w, part(h.u, k, K).data, part(h.v, k, K).data);
     return convReference({ ...h, x: part(h.x, k, K), w }, options);
   });
   const [first] = parts;

@@ -33,9 +33,14 @@ export function powerIteration(w: HostArray, u: Float64Array): SpectralState {
   return { u: next, v, sigma: s.reduce((sum, value, o) => sum + value * next[o], 0) };
 }
 
+/** uᵀ W v. */
+export function sigmaOf(w: HostArray, u: Float64Array, v: Float64Array): number {
+  return rows(w, v).reduce((sum, value, o) => sum + value * u[o], 0);
+}
+
 /** w / (uᵀ W v) for given u and v. */
 export function spectralReference(w: HostArray, u: Float64Array, v: Float64Array): HostArray {
-  const sigma = rows(w, v).reduce((sum, value, o) => sum + value * u[o], 0);
+  const sigma = sigmaOf(w, u, v);
   const y = zerosLike(w.shape);
   y.data.set(w.data.map((value) => value / sigma));
   return y;

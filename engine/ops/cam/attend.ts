@@ -1,17 +1,10 @@
 import { ShapeError } from '../../errors.ts';
+import { lanes, vectors } from '../../lanes.ts';
 import { memoised } from '../../memo.ts';
 import { differentiable, grid1d, intermediate, launch, recorder, variantOf } from '../../recorder.ts';
 import { elements, expectRank, show } from '../../shape.ts';
 import type { Tensor } from '../../tensor.ts';
 import { type ConvOptions, conv2d } from '../conv2d.ts';
-
-/** Lanes of a workgroup: on a processor one of its vectors, and as many workgroups as there can be. */
-const lanes = () => (recorder().device.isCpu ? 8 : 64);
-
-/** How C channels are taken: by four where they can be. */
-function vectors(C: number): { C: number; LANES: 'vector' | 'scalar' } {
-  return C % 4 === 0 ? { C: C / 4, LANES: 'vector' } : { C, LANES: 'scalar' };
-}
 
 /** Rows of a sum that take one slice on a processor, and rows of a slice of more. */
 const CPU_ROWS = 512;

@@ -1,4 +1,5 @@
 import { ShapeError } from '../../errors.ts';
+import { lanes, vectors } from '../../lanes.ts';
 import { differentiable, grid1d, intermediate, launch, recorder } from '../../recorder.ts';
 import { elements } from '../../shape.ts';
 import type { Spectrum } from '../../spectrum.ts';
@@ -71,16 +72,14 @@ function backwardEpilogue(
 ): Upstream {
   const { calls: CALLS, sigma } = spectrum;
   const C = y.shape[3];
-  const quads = C % 4 === 0;
-  const CV = quads ? C / 4 : C;
+  const { C: CV, LANES } = vectors(C);
   const ROWS = elements(y.shape) / C / CALLS;
   const { PER, SLICES } = slicesOf(ROWS, CV * CALLS);
-  const values = { LANES: quads ? 'vector' : 'scalar' };
   const label = 'conv2d.backwardEpilogue';
   const dz = intermediate(y.shape, 'conv2d dz');
   const part = intermediate([CALLS * SLICES, 2, C], label);
   const BIAS = b !== null;
-  const constants = { CV, CALLS, ROWS, SLICES, PER, BIAS, SUMS, ACT, SLOPE, WG, ...values };
+  const constants = { CV, CALLS, ROWS, SLICES, PER, BIAS, SUMS, ACT, SLOPE, LANES, WG };
   const kernel = 'conv2d/backwardEpilogue';
   launch({
     kernel,
@@ -94,7 +93,7 @@ function backwardEpilogue(
   const dsigma = intermediate([CALLS], 'dsigma');
   launch({
     kernel: 'conv2d/finishEpilogue',
-    constants: { CV, CALLS, SLICES, BIAS, WG: recorder().device.isCpu ? 8 : 256, ...values },
+    constants: { CV, CALLS, SLICES, BIAS, LANES, WG: lanes(256) },
     label,
     bind: [part, sigma, db, dsigma],
     grid: [1, 1, 1],

@@ -1,7 +1,8 @@
+import { lanes } from '../../lanes.ts';
 import { grid1d, intermediate, launch, recorder } from '../../recorder.ts';
 import { integers } from '../../scalar.ts';
 import type { Spectrum } from '../../spectrum.ts';
-import { ALIGNMENT, makeTensor, storageOf, type Tensor, windowOf } from '../../tensor.ts';
+import { ALIGNMENT, makeTensor, type Storage, storageOf, type Tensor, windowOf } from '../../tensor.ts';
 import type { SpectralLayer, Updates } from '../spectralNorm.ts';
 
 const FLOATS = ALIGNMENT / 4;
@@ -15,24 +16,28 @@ interface Cover {
   readonly starts: readonly number[];
 }
 
+/** The part of a buffer from the first of some tensors to the last; null where they do not share one. */
+function spanOf(tensors: readonly Tensor[]): Storage | null {
+  const places = tensors.map(storageOf).filter((place) => place !== null);
+  const buffer = places[0]?.buffer;
+  if (!buffer || places.length < tensors.length || places.some((p) => p.buffer !== buffer)) return null;
+  const offset = Math.min(...places.map((p) => p.offset));
+  return { buffer, offset, bytes: Math.max(...places.map((p) => p.offset + p.bytes)) - offset };
+}
+
+/** Of tensors that are one alone, or share a buffer. */
 function coverOf(tensors: readonly Tensor[]): Cover {
-  const places = tensors.map(storageOf);
-  const [first] = places;
-  if (tensors.length === 1 || !first) return { tensor: tensors[0], starts: [0] };
-  const offset = Math.min(...places.map((p) => p!.offset));
-  const bytes = Math.max(...places.map((p) => p!.offset + p!.bytes)) - offset;
-  const storage = { buffer: first.buffer, offset, bytes };
-  const tensor = makeTensor([bytes / 4], { label: 'weights under spectral norm', storage });
-  return { tensor, starts: places.map((p) => (p!.offset - offset) / 4) };
+  if (tensors.length === 1) return { tensor: tensors[0], starts: [0] };
+  const storage = spanOf(tensors)!;
+  const tensor = makeTensor([storage.bytes / 4], { label: 'weights under spectral norm', storage });
+  return { tensor, starts: tensors.map((t) => (storageOf(t)!.offset - storage.offset) / 4) };
 }
 
 /** Whether one binding each can show all weights, all u and all v of some layers. */
 function fitTogether(layers: readonly SpectralLayer[]): boolean {
   return (['w', 'u', 'v'] as const).every((name) => {
-    const places = layers.map((layer) => storageOf(layer[name]));
-    if (places.some((p) => p === null || p.buffer !== places[0]?.buffer)) return false;
-    const start = Math.min(...places.map((p) => p!.offset));
-    return Math.max(...places.map((p) => p!.offset + p!.bytes)) - start <= recorder().device.maxBinding;
+    const span = spanOf(layers.map((layer) => layer[name]));
+    return span !== null && span.bytes <= recorder().device.maxBinding;
   });
 }
 
@@ -69,9 +74,25 @@ interface Table {
   readonly blocks: number;
   /** Slices of rows of the tallest layer. */
   readonly slices: number;
-  /** Floats of what all calls leave of u and v. */
-  readonly keptU: number;
-  readonly keptV: number;
+  /** What all calls leave of u and of v. */
+  readonly keptU: Kept;
+  readonly keptV: Kept;
+}
+
+/** Vectors behind one another: where each begins, and floats of all. */
+interface Kept {
+  readonly starts: readonly number[];
+  readonly floats: number;
+}
+
+function keptOf(counts: readonly number[]): Kept {
+  let floats = 0;
+  const starts = counts.map((count) => {
+    const start = floats;
+    floats += aligned(count);
+    return start;
+  });
+  return { starts, floats };
 }
 
 interface Bound {
@@ -83,16 +104,16 @@ interface Bound {
 function tableOf(sizes: readonly { O: number; M: number }[], bound: Bound, calls: number): Table {
   const { wide, long } = tilingOf();
   const fields: number[] = [];
-  let [columns, blocks, slices, keptU, keptV] = [0, 0, 1, 0, 0];
+  const keptU = keptOf(sizes.map(({ O }) => calls * O));
+  const keptV = keptOf(sizes.map(({ M }) => calls * M));
+  let [columns, blocks, slices] = [0, 0, 1];
   sizes.forEach(({ O, M }, i) => {
     const starts = [bound.w.starts[i] / 4, O, M / 4, bound.u.starts[i], bound.v.starts[i] / 4];
-    fields.push(...starts, keptU, keptV / 4, columns, blocks);
+    fields.push(...starts, keptU.starts[i], keptV.starts[i] / 4, columns, blocks);
     const own = Math.ceil(O / wide.PER);
     slices = Math.max(slices, own);
     columns += own * Math.ceil(M / 4 / (wide.WG * wide.J));
     blocks += Math.ceil(O / long.R);
-    keptU += aligned(calls * O);
-    keptV += aligned(calls * M);
   });
   return { layers: integers(fields), columns, blocks, slices, keptU, keptV };
 }
@@ -133,10 +154,10 @@ function spectraOf(batch: readonly SpectralLayer[], { calls, update }: Updates):
   const [w, u, v] = (['w', 'u', 'v'] as const).map((name) => coverOf(batch.map((layer) => layer[name])));
   const bound = { w, u, v };
   const table = tableOf(sizes, bound, calls);
-  const keptU = intermediate([table.keptU], 'u');
-  const keptV = intermediate([table.keptV], 'v');
+  const keptU = intermediate([table.keptU.floats], 'u');
+  const keptV = intermediate([table.keptV.floats], 'v');
   const sigma = intermediate([LAYERS * FLOATS], 'sigma');
-  const WG = recorder().device.isCpu ? 8 : 256;
+  const WG = lanes(256);
   for (let CALL = 0; CALL < calls; CALL++) {
     const t = update ? columnProducts(LAYERS, bound, table) : v.tensor;
     const s = rowProducts(LAYERS, bound, table, t);
@@ -149,18 +170,12 @@ function spectraOf(batch: readonly SpectralLayer[], { calls, update }: Updates):
       grid: [LAYERS, 1, 1],
     });
   }
-  let [fromU, fromV] = [0, 0];
-  return sizes.map(({ O, M }, i) => {
-    const spectrum = {
-      calls,
-      sigma: windowOf(sigma, i * FLOATS, [calls]),
-      u: windowOf(keptU, fromU, [calls, O]),
-      v: windowOf(keptV, fromV, [calls, M]),
-    };
-    fromU += aligned(calls * O);
-    fromV += aligned(calls * M);
-    return spectrum;
-  });
+  return sizes.map(({ O, M }, i) => ({
+    calls,
+    sigma: windowOf(sigma, i * FLOATS, [calls]),
+    u: windowOf(keptU, table.keptU.starts[i], [calls, O]),
+    v: windowOf(keptV, table.keptV.starts[i], [calls, M]),
+  }));
 }
 
 /** Spectra of layers whose rows are whole vec4s: three launches a call for all that share their buffers. */
