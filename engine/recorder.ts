@@ -99,14 +99,28 @@ export function fitsTexture(device: Device, { width, height, layers }: Extent): 
   return width <= side && height <= side && layers <= deep;
 }
 
+/** Vec4f of a cache line, and of the shortest rows (1 KiB) that get into each other's way. */
+const LINE = 4;
+const ALIASING = 64;
+
 /**
- * An intermediate of width x height x layers vec4f in a storage texture, which lavapipe reads two to three
- * times as fast as a buffer. Its texels can have any old content outside of what was stored: the memory plan
- * may hand out a larger texture, so kernels go by explicit sizes. Check `fitsTexture` first.
+ * A row's width, one cache line longer where rows would begin in the same few sets of a processor's first
+ * cache and drive each other out while lanes read down a column.
  */
-export function intermediateTexture(texture: Extent, label = ''): Tensor {
-  const { width, height, layers } = texture;
-  return makeTensor([layers, height, 4 * width], { label, texture });
+function skewed(device: Device, width: number): number {
+  const aliasing = width >= ALIASING && width % (4 * LINE) === 0;
+  return aliasing && width + LINE <= device.gpu.limits.maxTextureDimension2D ? width + LINE : width;
+}
+
+/**
+ * An intermediate of at least width x height x layers vec4f in a storage texture, which lavapipe reads two to
+ * three times as fast as a buffer. Its texels can have any old content outside of what was stored: it may be
+ * larger, and the memory plan may hand out one larger still, so kernels go by explicit sizes. Check
+ * `fitsTexture` first.
+ */
+export function intermediateTexture({ width, height, layers }: Extent, label = ''): Tensor {
+  const texture = { width: skewed(recorder().device, width), height, layers };
+  return makeTensor([layers, height, 4 * texture.width], { label, texture });
 }
 
 /** Vec4f in a row that the queue can copy: WebGPU asks for multiples of 256 bytes. */

@@ -1,0 +1,42 @@
+import { describe, expect, test } from 'vitest';
+import { chooseConv } from '../../engine/ops/conv2d/choose.ts';
+import { convSizes } from '../../engine/ops/conv2d.ts';
+import { intermediateTexture, withRecorder } from '../../engine/recorder.ts';
+import { useDevice } from '../device.ts';
+
+const gpu = useDevice();
+
+describe('a 3x3 convolution that nothing is known of', () => {
+  const pathOf = (images: number, side: number, channels: number) => {
+    const sizes = convSizes([images, side, side, channels], [channels, 3, 3, channels], null, { pad: 1 });
+    const untuned = { ...gpu.device, variants: {}, tuning: { best: new Map(), noted: null } };
+    return withRecorder(untuned, () => chooseConv(untuned, sizes)).result;
+  };
+
+  test('goes by Winograd where its tiles fill the products', () => {
+    expect(pathOf(1, 32, 256)).toBe('winograd');
+    expect(pathOf(2, 16, 256)).toBe('winograd');
+    expect(pathOf(6, 8, 128)).toBe('winograd');
+  });
+
+  test('is gathered where tiles are few, or channels', () => {
+    for (const path of [pathOf(1, 16, 256), pathOf(5, 8, 512), pathOf(1, 64, 64)]) {
+      expect(path).toMatch(/^gather/);
+    }
+  });
+});
+
+describe('a row of a texture', () => {
+  const widthOf = (width: number) =>
+    withRecorder(gpu.device, () => intermediateTexture({ width, height: 2, layers: 1 }).texture?.width)
+      .result;
+
+  test('is a cache line longer where rows would share sets of the cache', () => {
+    expect([64, 80, 512].map(widthOf)).toEqual([68, 84, 516]);
+  });
+
+  test('is as long as asked for where they would not, and where no texture is longer', () => {
+    const most = gpu.device.gpu.limits.maxTextureDimension2D;
+    expect([16, 48, 63, 68, 100, most].map(widthOf)).toEqual([16, 48, 63, 68, 100, most]);
+  });
+});
