@@ -112,6 +112,11 @@ function skewed(device: Device, width: number): number {
   return aliasing && width + LINE <= device.gpu.limits.maxTextureDimension2D ? width + LINE : width;
 }
 
+function textured(texture: Extent, label: string): Tensor {
+  const { width, height, layers } = texture;
+  return makeTensor([layers, height, 4 * width], { label, texture });
+}
+
 /**
  * An intermediate of at least width x height x layers vec4f in a storage texture, which lavapipe reads two to
  * three times as fast as a buffer. Its texels can have any old content outside of what was stored: it may be
@@ -119,8 +124,7 @@ function skewed(device: Device, width: number): number {
  * `fitsTexture` first.
  */
 export function intermediateTexture({ width, height, layers }: Extent, label = ''): Tensor {
-  const texture = { width: skewed(recorder().device, width), height, layers };
-  return makeTensor([layers, height, 4 * texture.width], { label, texture });
+  return textured({ width: skewed(recorder().device, width), height, layers }, label);
 }
 
 /** Vec4f in a row that the queue can copy: WebGPU asks for multiples of 256 bytes. */
@@ -142,11 +146,12 @@ export function copyRegions(x: Tensor, y: Tensor, label: string, copies: readonl
 /**
  * A buffer's vec4f in a texture, the first `width` in its first row and so on. For intermediates that many
  * invocations read: lavapipe stores to buffers and copies them five to ten times as fast as it stores to
- * textures, and reads textures two to three times as fast as buffers.
+ * textures, and reads textures two to three times as fast as buffers. Rows are as long as asked for, since
+ * whole layers copy three times as fast as single rows.
  */
 export function copyToTexture(x: Tensor, texture: Extent, label: string): Tensor {
   const { width, height, layers } = texture;
-  const y = intermediateTexture(texture, label);
+  const y = textured(texture, label);
   if (width % COPY_ROW === 0) {
     copyRegions(x, y, label, [{ first: 0, rowStep: width, layerRows: height, at: [0, 0, 0], size: texture }]);
     return y;
