@@ -1,4 +1,5 @@
 import { ShapeError } from '../errors.ts';
+import { lanes } from '../lanes.ts';
 import { differentiable, grid1d, intermediate, launch, recorder, variantOf } from '../recorder.ts';
 import { elements, expectRank, type Shape, show } from '../shape.ts';
 import { type Tensor, viewOf } from '../tensor.ts';
@@ -58,7 +59,7 @@ function tile(N: number, K4: number, rows: number): Tiling {
   // Registers of a GPU hold fewer sums than a processor's cache.
   const most = isCpu ? (NB === 1 ? 4 : 8) : NB <= 2 ? 4 : 2;
   const R = Math.min(rows, most);
-  const WG = isCpu ? 8 : 64;
+  const WG = lanes();
   const groups = Math.ceil(rows / R) * Math.ceil(N / NB);
   const wanted = Math.ceil((isCpu ? 16 : 1024) / groups);
   const shortest = isCpu ? 64 : 4;
@@ -129,7 +130,7 @@ export function columnProducts(label: string, dy: Tensor, blocks: readonly Block
   const N = elements(shape) / (4 * K4);
   const COLUMNS = elements(dy.shape) / N;
   const NB = Math.min(N, MOST_SAMPLES);
-  const WG = isCpu ? 8 : 64;
+  const WG = lanes();
   const J = isCpu && K4 >= 256 ? 4 : 1;
   const tiles = Math.ceil(K4 / (WG * J));
   // Rows are sliced only where one block holds them all and columns alone do not fill a GPU.
@@ -168,7 +169,7 @@ export function backwardWeight(
   const N = x.shape[0];
   const K4 = x.shape[1] / 4;
   const dw = intermediate(w.shape, 'linear dw');
-  const WG = isCpu ? 8 : 64;
+  const WG = lanes();
   const J = K4 < 256 ? 1 : isCpu ? 4 : 2;
   const PER = isCpu ? 32 : 8;
   for (let START = 0; START < N; START += MOST_SAMPLES) {

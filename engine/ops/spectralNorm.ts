@@ -1,4 +1,5 @@
 import { ShapeError } from '../errors.ts';
+import { lanes } from '../lanes.ts';
 import { differentiable, grid1d, intermediate, launch, recorder, variantOf } from '../recorder.ts';
 import { elements, show } from '../shape.ts';
 import type { Spectrum } from '../spectrum.ts';
@@ -54,13 +55,13 @@ export function spectra(layers: readonly SpectralLayer[], updates: Updates): Spe
 function scaled(w: Tensor, sigma: Tensor): Tensor {
   const y = intermediate(w.shape, 'spectralNorm');
   const N4 = Math.ceil(elements(w.shape) / 4);
-  const lanes = recorder().device.isCpu ? { WG: 8, PER: 32 } : { WG: 64, PER: 4 };
+  const tile = recorder().device.isCpu ? { WG: 8, PER: 32 } : { WG: 64, PER: 4 };
   launch({
     kernel: 'spectralNorm/scale',
-    constants: { N4, ...lanes },
+    constants: { N4, ...tile },
     label: 'spectralNorm.scale',
     bind: [w, sigma, y],
-    grid: grid1d(N4, lanes.WG * lanes.PER),
+    grid: grid1d(N4, tile.WG * tile.PER),
   });
   return y;
 }
@@ -69,13 +70,13 @@ function backward(dy: Tensor, w: Tensor, { u, v, sigma }: Spectrum): Tensor {
   const { isCpu } = recorder().device;
   const [O, M] = [elements(u.shape), elements(v.shape)];
   const N4 = (O * M) / 4;
-  const lanes = isCpu ? 8 : 256;
-  const groups = Math.min(isCpu ? 16 : 128, Math.ceil(N4 / (4 * lanes)));
+  const WG = lanes(256);
+  const groups = Math.min(isCpu ? 16 : 128, Math.ceil(N4 / (4 * WG)));
   const PARTS4 = Math.ceil(groups / 4);
   const part = intermediate([PARTS4 * 4], 'spectralNorm.dot');
   launch({
     kernel: 'spectralNorm/dot',
-    constants: { N4, PER: Math.ceil(N4 / groups), WG: lanes },
+    constants: { N4, PER: Math.ceil(N4 / groups), WG },
     label: 'spectralNorm.backward',
     bind: [dy, w, part],
     grid: [PARTS4 * 4, 1, 1],

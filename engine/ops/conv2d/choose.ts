@@ -4,7 +4,7 @@ import type { ConvSizes } from '../conv2d.ts';
 import { fitsColumns, prefersColumns } from './columns.ts';
 import { gatherFits } from './gather.ts';
 import type { TileName } from './tile.ts';
-import { fitsWinograd } from './winograd.ts';
+import { fitsWinograd, winogradTiles } from './winograd.ts';
 
 type Tiled = 'gatherTiled' | 'gatherMixed' | 'gatherMatrix' | 'winogradTiled';
 
@@ -30,9 +30,10 @@ function fitsGather(device: Device, s: ConvSizes): boolean {
   return device.subgroupSize === 8 && gatherFits(s);
 }
 
-function gainsByWinograd({ N, OH, OW, CI, CO }: ConvSizes): boolean {
-  const tiles = N * Math.ceil(OH / 4) * Math.ceil(OW / 4);
-  return Math.min(CI, CO) >= WINOGRAD_CHANNELS && tiles >= WINOGRAD_TILES;
+/** Whether a layer that `fitsWinograd` is large enough for it to pay. */
+function gainsByWinograd(sizes: ConvSizes): boolean {
+  const channels = Math.min(sizes.CI, sizes.CO);
+  return channels >= WINOGRAD_CHANNELS && winogradTiles(sizes) >= WINOGRAD_TILES;
 }
 
 /** The fastest path that can compute a layer, by what is known without measuring. */
@@ -40,7 +41,7 @@ function preferredPath(device: Device, sizes: ConvSizes): ConvPath {
   // Bound by memory, not by multiplying: in 16 bits it would gain nothing.
   if (prefersColumns(sizes)) return 'columns';
   if (device.precision === 'mixed') return 'gatherMixed';
-  if (gainsByWinograd(sizes) && fitsWinograd(device, sizes)) return 'winograd';
+  if (fitsWinograd(device, sizes) && gainsByWinograd(sizes)) return 'winograd';
   return fitsGather(device, sizes) ? 'gather' : 'gatherTiled';
 }
 

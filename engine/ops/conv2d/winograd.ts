@@ -35,10 +35,15 @@ interface Tiling {
   readonly parts: number;
 }
 
-function tilingOf(device: Device, { N, H, W }: ConvSizes): Tiling {
-  const tilesY = Math.ceil(H / TILE);
-  const tilesX = Math.ceil(W / TILE);
-  const tiles = N * tilesY * tilesX;
+/** Tiles of 4x4 outputs of a whole batch. */
+export function winogradTiles({ N, H, W }: ConvSizes): number {
+  return N * Math.ceil(H / TILE) * Math.ceil(W / TILE);
+}
+
+function tilingOf(device: Device, sizes: ConvSizes): Tiling {
+  const tilesY = Math.ceil(sizes.H / TILE);
+  const tilesX = Math.ceil(sizes.W / TILE);
+  const tiles = winogradTiles(sizes);
   const parts = Math.ceil(tiles / (inTextures(device) ? device.gpu.limits.maxTextureDimension2D : GPU_PART));
   return { tilesY, tilesX, tiles, parts, rows: Math.ceil(tiles / parts / 4) * 4 };
 }
