@@ -99,34 +99,6 @@ export function fitsTexture(device: Device, { width, height, layers }: Extent): 
   return width <= side && height <= side && layers <= deep;
 }
 
-/** Vec4f of a cache line, and of the shortest rows (1 KiB) that get into each other's way. */
-const LINE = 4;
-const ALIASING = 64;
-
-/**
- * A row's width, one cache line longer where rows would begin in the same few sets of a processor's first
- * cache and drive each other out while lanes read down a column.
- */
-function skewed(device: Device, width: number): number {
-  const aliasing = width >= ALIASING && width % (4 * LINE) === 0;
-  return aliasing && width + LINE <= device.gpu.limits.maxTextureDimension2D ? width + LINE : width;
-}
-
-function textured(texture: Extent, label: string): Tensor {
-  const { width, height, layers } = texture;
-  return makeTensor([layers, height, 4 * width], { label, texture });
-}
-
-/**
- * An intermediate of at least width x height x layers vec4f in a storage texture, which lavapipe reads two to
- * three times as fast as a buffer. Its texels can have any old content outside of what was stored: it may be
- * larger, and the memory plan may hand out one larger still, so kernels go by explicit sizes. Check
- * `fitsTexture` first.
- */
-export function intermediateTexture({ width, height, layers }: Extent, label = ''): Tensor {
-  return textured({ width: skewed(recorder().device, width), height, layers }, label);
-}
-
 /** Vec4f in a row that the queue can copy: WebGPU asks for multiples of 256 bytes. */
 export const COPY_ROW = 16;
 
@@ -141,29 +113,6 @@ export function copyRegions(x: Tensor, y: Tensor, label: string, copies: readonl
     throw new KernelError(`${label}: the queue copies rows of a multiple of ${COPY_ROW} vec4f`);
   }
   append({ kernel: null, label, bindings: [x, y], writes: [false, true], grid: [1, 1, 1], copies });
-}
-
-/**
- * A buffer's vec4f in a texture, the first `width` in its first row and so on. For intermediates that many
- * invocations read: lavapipe stores to buffers and copies them five to ten times as fast as it stores to
- * textures, and reads textures two to three times as fast as buffers. Rows are as long as asked for, since
- * whole layers copy three times as fast as single rows.
- */
-export function copyToTexture(x: Tensor, texture: Extent, label: string): Tensor {
-  const { width, height, layers } = texture;
-  const y = textured(texture, label);
-  if (width % COPY_ROW === 0) {
-    copyRegions(x, y, label, [{ first: 0, rowStep: width, layerRows: height, at: [0, 0, 0], size: texture }]);
-    return y;
-  }
-  launch({
-    kernel: 'lib/copyToTexture',
-    constants: { WIDTH: width, HEIGHT: height },
-    label,
-    bind: [x, y],
-    grid: [Math.ceil(width / 8), Math.ceil(height / 8), layers],
-  });
-  return y;
 }
 
 export interface LaunchParts {

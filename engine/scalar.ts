@@ -47,3 +47,13 @@ export function floats(values: readonly number[]): Tensor {
 export function integers(values: readonly number[]): Tensor {
   return list('integers', Int32Array, values);
 }
+
+/** At least so many zeros, to copy from: one buffer per power of two and device, no launch. */
+export function zeros(count: number): Tensor {
+  const size = 2 ** Math.ceil(Math.log2(count));
+  return constant(`zeros ${size}`, (device) => {
+    const buffer = device.pool.acquire(size * 4, 'zeros');
+    device.gpu.queue.writeBuffer(buffer, 0, new Float32Array(size));
+    return makeTensor([size], { label: 'zeros', storage: { buffer, offset: 0, bytes: size * 4 } });
+  });
+}

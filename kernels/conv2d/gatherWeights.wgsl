@@ -153,9 +153,9 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) lan
   }
   // Loops that are not unrolled: each store in the code costs lavapipe's compiler some 300 instructions.
   let mine = min(ROWS / 4, (mQuads - min(m0, mQuads) + SUBGROUP - 1) / SUBGROUP);
-  for (var i = 0u; i < min(QUADS, g.outQuads - n0) * 4; i++) {
+  for (var j = 0u; j < min(QUADS, g.outQuads - n0); j++) {
     var v: Rows;
-    switch i / 4 {
+    switch j {
       case 0: { v = c0; }
       case 1: { v = c1; }
       case 2: { v = c2; }
@@ -165,14 +165,15 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) lan
       case 6: { v = c6; }
       default: { v = c7; }
     }
-    let n = (tile.z * g.outQuads + n0) * 4 + i;
-    for (var r = 0u; r < mine; r++) {
-      var at_n = vec4f(v[r * 4][i % 4], v[r * 4 + 1][i % 4], v[r * 4 + 2][i % 4], v[r * 4 + 3][i % 4]);
-      let to = n * mQuads + m0 + r * SUBGROUP;
-      if (ADD) {
-        at_n += dw[to];
+    let n = (tile.z * g.outQuads + n0 + j) * 4;
+    for (var r = 0u; r < ROWS / 4; r++) {
+      if (r < mine) {
+        let by_n = transpose(mat4x4f(v[r * 4], v[r * 4 + 1], v[r * 4 + 2], v[r * 4 + 3]));
+        for (var i = 0u; i < 4; i++) {
+          let to = (n + i) * mQuads + m0 + r * SUBGROUP;
+          dw[to] = select(by_n[i], by_n[i] + dw[to], ADD);
+        }
       }
-      dw[to] = at_n;
     }
   }
 }

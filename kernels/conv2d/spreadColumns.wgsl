@@ -1,6 +1,7 @@
 // A picture of few channels with its taps as channels, for the weight gradient of a layer with few outputs:
 //   y[n, i, j, (fy foldsX + fx) channels + c] = x[n, i - fy, j - fx, c], zero outside of x and of the taps
-// x [images, height, width, channels], y: texel j * quads + quad, row i, layer n.
+// x [images, height, width, channels]; y [images, rows, rowStep] vec4f, pixel (i, j) at row i, j * quads. The
+// queue copies it into a texture.
 // One invocation owns all quads of one pixel. Grid: ceil(columns / WG), rows of y, images.
 struct Spread {
   height: u32,
@@ -10,16 +11,17 @@ struct Spread {
   foldsX: u32,
   quads: u32,
   columns: u32,
+  rowStep: u32,
 }
 
 const WG: u32 = 8;
 
 @group(0) @binding(0) var<storage, read> spread: Spread;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var y: texture_storage_2d_array<rgba32float, write>;
+@group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
 
 @compute @workgroup_size(WG)
-fn main(@builtin(global_invocation_id) at: vec3u) {
+fn main(@builtin(global_invocation_id) at: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let s = spread;
   if (at.x >= s.columns) {
     return;
@@ -42,6 +44,6 @@ fn main(@builtin(global_invocation_id) at: vec3u) {
       fy += u32(fx == s.foldsX);
       fx = select(fx, 0, fx == s.foldsX);
     }
-    textureStore(y, vec2u(at.x * s.quads + q, at.y), at.z, v);
+    y[(at.z * groups.y + at.y) * s.rowStep + at.x * s.quads + q] = v;
   }
 }

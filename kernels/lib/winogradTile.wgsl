@@ -2,8 +2,8 @@
 // one compiled kernel serves all layers (their order is `transformSizes` in engine/ops/conv2d/winograd.ts),
 // and the walk over tiles. A workgroup takes LANES items, each a tile (or an output channel) and four
 // channels; for each item six invocations, of which each transforms a row and then a column, or the other
-// way round: 36 vec4f are too many for the registers of one, and lavapipe compiles loads and stores of all
-// of them three times as long. In between the values are in `kept`.
+// way round; in between the values are in `kept`. One invocation with all 36 vec4f was tried: on lavapipe 36
+// loads of distant layers are slower so, and all of it compiles three to seven times as long.
 struct Sizes {
   height: u32,
   width: u32,
@@ -19,9 +19,32 @@ struct Sizes {
 
 const LANES: u32 = 16;
 
-// a / b, exact for a below 2^22: lavapipe divides integers one lane at a time, six times as slowly.
-fn quotient(a: u32, b: u32) -> u32 {
-  return u32((f32(a) + 0.5) / f32(b));
+struct Item {
+  tile: u32, // or output channel
+  quad: u32,
+}
+
+fn item_of(index: u32) -> Item {
+  let tile = quotient(index, sizes.quads);
+  return Item(tile, index - tile * sizes.quads);
+}
+
+// Vec4f from one value of a tile to the next in its layers: parts follow each other.
+fn layer_step() -> u32 {
+  return sizes.parts * sizes.rows * sizes.quads;
+}
+
+// Index of value (0, 0) of a tile among the matrices' vec4f; (i, j) is 6 i + j layers behind.
+fn first_value(tile: u32, quad: u32) -> u32 {
+  return tile * sizes.quads + quad;
+}
+
+// Index of the first pixel of a tile's picture, and the tile's row and column in that picture.
+fn position_of(tile: u32) -> vec3u {
+  let row = quotient(tile, sizes.tiles_x); // of all pictures
+  let picture = quotient(row, sizes.tiles_y);
+  let first = picture * sizes.height * sizes.width;
+  return vec3u(first, row - picture * sizes.tiles_y, tile - row * sizes.tiles_x);
 }
 
 var<workgroup> kept: array<vec4f, SIDE * SIDE * LANES>;
@@ -51,33 +74,4 @@ fn kept_column(j: u32, lane: u32) -> Line {
     kept[at(4, j, lane)],
     kept[at(5, j, lane)],
   );
-}
-
-// An invocation's item and its line.
-struct Task {
-  item: u32, // tile or output channel
-  quad: u32,
-  line: u32,
-  lane: u32,
-}
-
-fn task_of(group: vec3u, groups: vec3u, local: u32) -> Task {
-  let index = flat_index(group, groups, local % LANES, LANES);
-  let item = quotient(index, sizes.quads);
-  return Task(item, index - item * sizes.quads, local / LANES, local % LANES);
-}
-
-// Index of value (i, j) of a tile among the matrices' vec4f.
-fn element(tile: u32, i: u32, j: u32, quad: u32) -> u32 {
-  let part = quotient(tile, sizes.rows);
-  let layer = (i * SIDE + j) * sizes.parts + part;
-  return (layer * sizes.rows + tile - part * sizes.rows) * sizes.quads + quad;
-}
-
-// Index of the first pixel of a tile's picture, and the tile's row and column in that picture.
-fn position_of(tile: u32) -> vec3u {
-  let row = quotient(tile, sizes.tiles_x); // of all pictures
-  let picture = quotient(row, sizes.tiles_y);
-  let first = picture * sizes.height * sizes.width;
-  return vec3u(first, row - picture * sizes.tiles_y, tile - row * sizes.tiles_x);
 }

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { chooseConv } from '../../engine/ops/conv2d/choose.ts';
 import { convSizes } from '../../engine/ops/conv2d.ts';
-import { intermediateTexture, withRecorder } from '../../engine/recorder.ts';
+import { withRecorder } from '../../engine/recorder.ts';
+import { intermediateTexture } from '../../engine/textures.ts';
 import { useDevice } from '../device.ts';
 
 const gpu = useDevice();

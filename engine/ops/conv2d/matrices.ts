@@ -1,7 +1,8 @@
 import type { Device } from '../../device.ts';
-import { copyToTexture, fitsTexture, intermediate, launch } from '../../recorder.ts';
+import { fitsTexture, intermediate, launch } from '../../recorder.ts';
 import { integers } from '../../scalar.ts';
 import type { Tensor } from '../../tensor.ts';
+import { copyToTexture } from '../../textures.ts';
 import { groupsOf, type TileName, tileConstants, tileFor } from './tile.ts';
 
 /** A stack of matrices whose columns are channels: the operands of the Winograd convolution's products. */

@@ -1,8 +1,9 @@
 import { memoised } from '../../memo.ts';
-import { COPY_ROW, copyRegions, intermediate, intermediateTexture, launch } from '../../recorder.ts';
+import { COPY_ROW, copyRegions, intermediate, launch } from '../../recorder.ts';
 import { integers } from '../../scalar.ts';
 import type { Shape } from '../../shape.ts';
 import type { Extent, Tensor } from '../../tensor.ts';
+import { intermediateTexture, storedTexture } from '../../textures.ts';
 import type { ConvSizes } from '../conv2d.ts';
 import { type Outer, outerBindings } from './normalised.ts';
 import { layerRanges, type Product } from './products.ts';
@@ -14,15 +15,19 @@ const WG = 8;
 export function spreadColumns(label: string, dy: Tensor, p: Product, width: number): Tensor {
   const [images, height, widthOfDy, channels] = dy.shape;
   const { outQuads, gridH } = p.geometry;
-  const texture = intermediateTexture({ width: width * outQuads, height: gridH, layers: images }, label);
-  launch({
-    kernel: 'conv2d/spreadColumns',
-    constants: { WG },
-    label,
-    bind: [integers([height, widthOfDy, channels, p.foldsY, p.foldsX, outQuads, width]), dy, texture],
-    grid: [Math.ceil(width / WG), gridH, images],
-  });
-  return texture;
+  const extent = { width: width * outQuads, height: gridH, layers: images };
+  return storedTexture(extent, label, (rows, rowStep) =>
+    launch({
+      kernel: 'conv2d/spreadColumns',
+      constants: { WG },
+      label,
+      bind: [
+        integers([height, widthOfDy, channels, p.foldsY, p.foldsX, outQuads, width, rowStep]),
+        ...[dy, rows],
+      ],
+      grid: [Math.ceil(width / WG), gridH, images],
+    }),
+  );
 }
 
 /** How weights [CO,K,K,CI] lie in a texture; the fields are those of packWeights.wgsl. */
@@ -46,7 +51,8 @@ function packingOf(s: ConvSizes, p: Product, inputGradient: boolean): Packing {
     layers,
     extent: {
       width: Math.ceil(columns / 4),
-      height: inputGradient ? 4 * Math.ceil(rows / 4) : rows,
+      // Both passes may share it, and the input gradient reads whole quads of rows.
+      height: 4 * Math.ceil(rows / 4),
       layers: layers.length,
     },
   };
@@ -57,10 +63,10 @@ export function packedExtent(s: ConvSizes, p: Product, inputGradient: boolean): 
   return packingOf(s, p, inputGradient).extent;
 }
 
-/** Numbers of a layer from which on its own copy costs the host less than it saves the adapter. */
-const WORTH_COPYING = 2 ** 14;
+/** Numbers of a layer from which on a copy of its own costs less than a launch that packs all. */
+const WORTH_COPYING = 2 ** 10;
 
-/** Whether layers are single kernel elements, large, and their rows lie in w as the queue can copy them. */
+/** Whether layers are single kernel elements, not tiny, with rows in w that the queue can copy. */
 function copyable(s: ConvSizes, { layers, extent }: Packing): boolean {
   const { K, CI, CO } = s;
   const plain = layers.length === K * K && layers.every(([y, endY, x, endX]) => endY - y + endX - x === 2);
@@ -68,13 +74,15 @@ function copyable(s: ConvSizes, { layers, extent }: Packing): boolean {
   return plain && large && CI % 4 === 0 && extent.height === CO && ((K * K * CI) / 4) % COPY_ROW === 0;
 }
 
-function copyLayers(w: Tensor, texture: Tensor, { K, CI, CO }: ConvSizes): void {
+function copyLayers(w: Tensor, extent: Extent, { K, CI, CO }: ConvSizes): Tensor {
+  const texture = intermediateTexture(extent, 'conv2d packed w');
   const size = { width: CI / 4, height: CO, layers: 1 };
   const taps = Array.from({ length: K * K }, (_, tap) => ({
     ...{ first: (tap * CI) / 4, rowStep: (K * K * CI) / 4, layerRows: CO },
     ...{ at: [0, 0, tap] as const, size },
   }));
   copyRegions(w, texture, 'conv2d.packWeights', taps);
+  return texture;
 }
 
 /** w [CO,K,K,CI] as layers of rows of output channels with quads of input channels. Once per step. */
@@ -82,18 +90,16 @@ export function packWeights(w: Tensor, s: ConvSizes, p: Product, inputGradient: 
   const packing = packingOf(s, p, inputGradient);
   const { sizes, layers, extent } = packing;
   return memoised(`conv2d.packWeights ${sizes} ${layers}`, [w], () => {
-    const texture = intermediateTexture(extent, 'conv2d packed w');
-    if (copyable(s, packing)) {
-      copyLayers(w, texture, s);
-      return texture;
-    }
-    launch({
-      kernel: 'conv2d/packWeights',
-      label: 'conv2d.packWeights',
-      bind: [integers([...sizes, ...layers.flat()]), w, texture],
-      grid: [Math.ceil(extent.width / 8), Math.ceil(extent.height / 8), extent.layers],
-    });
-    return texture;
+    if (copyable(s, packing)) return copyLayers(w, extent, s);
+    const label = 'conv2d.packWeights';
+    return storedTexture(extent, label, (rows, rowStep) =>
+      launch({
+        kernel: 'conv2d/packWeights',
+        label,
+        bind: [integers([...sizes, rowStep, extent.height, 0, 0, ...layers.flat()]), w, rows],
+        grid: [Math.ceil(extent.width / 8), Math.ceil(extent.height / 8), extent.layers],
+      }),
+    );
   });
 }
 

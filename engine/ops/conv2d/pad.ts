@@ -1,16 +1,17 @@
 import { memoised } from '../../memo.ts';
-import { COPY_ROW, copyRegions, intermediateTexture, launch } from '../../recorder.ts';
-import { integers } from '../../scalar.ts';
-import { elements } from '../../shape.ts';
+import { COPY_ROW, type CopyRegion, copyRegions, launch } from '../../recorder.ts';
+import { integers, zeros } from '../../scalar.ts';
+import { elements, type Shape } from '../../shape.ts';
 import type { Extent, Tensor } from '../../tensor.ts';
+import { copyRow, intermediateTexture, storedTexture } from '../../textures.ts';
 import type { ConvSizes } from '../conv2d.ts';
-import { forwardProduct, inputProduct, type Padding, ZERO } from './products.ts';
+import { CLAMP, forwardProduct, inputProduct, type Padding, REFLECT, ZERO } from './products.ts';
 
 /** Invocations of a workgroup of the padding kernel. */
 const WG = 8;
 
-/** Elements from which on a copy and a launch for the border cost less than one launch for all. */
-const WORTH_COPYING = 2 ** 15;
+/** Elements of a picture for each copy by the queue that cost less than copies after a launch. */
+const ELEMENTS_A_COPY = 2 ** 10;
 
 /** Extent of the texture `padPicture` makes of a picture [N,H,W,C]. */
 export function paddedExtent(images: number, channels: number, { height, width }: Padding): Extent {
@@ -41,35 +42,102 @@ export function paddingOfDy(s: ConvSizes): Padding {
   return { ...p, mode: ZERO, height, width };
 }
 
-function copyInterior(label: string, x: Tensor, texture: Tensor, padding: Padding, border: Tensor): void {
-  const [layers, H, W, C] = x.shape;
-  const { beforeY, beforeX, height, width } = padding;
+/** Padded coordinates that show neighbouring ones of the picture, or (`from` -1) zeros. */
+interface Run {
+  readonly at: number;
+  readonly from: number;
+  length: number;
+}
+
+/** What padded coordinate i shows of a side of `size`, or -1: `padded_source` of kernels/lib/padding.wgsl. */
+function sourceOf(i: number, size: number, mode: number): number {
+  if (mode === CLAMP) return Math.min(Math.max(i, 0), size - 1);
+  const mirrored = Math.abs(i) < size ? Math.abs(i) : 2 * (size - 1) - Math.abs(i);
+  const at = mode === REFLECT ? mirrored : i;
+  return at < 0 || at >= size ? -1 : at;
+}
+
+/** A padded side from its first coordinate to its last. */
+function runsOf(before: number, size: number, padded: number, mode: number): Run[] {
+  const runs: Run[] = [];
+  for (let at = 0; at < padded; at++) {
+    const from = sourceOf(at - before, size, mode);
+    const last = runs[runs.length - 1];
+    const next = last && last.from >= 0 ? last.from + last.length : -1;
+    if (last && from === next) last.length++;
+    else runs.push({ at, from, length: 1 });
+  }
+  return runs;
+}
+
+/** The queue's copies that make a padded picture. */
+interface Copies {
+  readonly ofPicture: readonly CopyRegion[];
+  readonly ofZeros: readonly CopyRegion[];
+}
+
+function copiesOf([layers, H, W, C]: Shape, padding: Padding): Copies {
+  const { beforeY, beforeX, mode, height, width } = padding;
   const quads = C / 4;
-  const size = { width: Math.min(W, width - beforeX) * quads, height: Math.min(H, height - beforeY), layers };
-  const at = [beforeX * quads, beforeY, 0] as const;
-  copyRegions(x, texture, label, [{ first: 0, rowStep: W * quads, layerRows: H, at, size }]);
-  const outside = height * width - (size.width / quads) * size.height;
-  if (outside === 0) return;
-  const grid = [Math.ceil(outside / WG), 1, layers] as const;
-  const bind = [border, x, texture];
-  launch({ kernel: 'conv2d/padPicture', entry: 'border', constants: { WG }, label, bind, grid });
+  const rows = runsOf(beforeY, H, height, mode);
+  const columns = runsOf(beforeX, W, width, mode);
+  const box = (y: Run, x: Run) => {
+    const at = [x.at * quads, y.at, 0] as const;
+    return { at, size: { width: x.length * quads, height: y.length, layers } };
+  };
+  const shown = rows.filter((y) => y.from >= 0);
+  const ofPicture = shown.flatMap((y) =>
+    columns
+      .filter((x) => x.from >= 0)
+      .map((x) => ({
+        ...{ first: (y.from * W + x.from) * quads, rowStep: W * quads, layerRows: H },
+        ...box(y, x),
+      })),
+  );
+  const whole: Run = { at: 0, from: -1, length: width };
+  const bands = rows.filter((y) => y.from < 0).map((y) => box(y, whole));
+  const ends = shown.flatMap((y) => columns.filter((x) => x.from < 0).map((x) => box(y, x)));
+  const ofZeros = [...bands, ...ends].map((to) => ({
+    ...{ first: 0, rowStep: copyRow(to.size.width), layerRows: to.size.height },
+    ...to,
+  }));
+  return { ofPicture, ofZeros };
+}
+
+function copyAll(x: Tensor, texture: Tensor, { ofPicture, ofZeros }: Copies, label: string): Tensor {
+  copyRegions(x, texture, label, ofPicture);
+  if (ofZeros.length > 0) {
+    const sizes = ofZeros.map(({ rowStep, size }) => 4 * rowStep * size.height * size.layers);
+    copyRegions(zeros(Math.max(...sizes)), texture, label, ofZeros);
+  }
+  return texture;
+}
+
+function storePadded(x: Tensor, extent: Extent, padding: Padding, label: string): Tensor {
+  const { up, beforeY, beforeX, mode, height, width } = padding;
+  const [images, H, W, C] = x.shape;
+  return storedTexture(extent, label, (rows, rowStep) =>
+    launch({
+      kernel: 'conv2d/padPicture',
+      constants: { WG },
+      label,
+      bind: [integers([H, W, C, up, beforeY, beforeX, mode, rowStep, width]), x, rows],
+      grid: [Math.ceil(width / WG), height, images],
+    }),
+  );
 }
 
 /** Copies x [N,H,W,C] into a texture of layers of padded rows. Once per step for all who need it. */
 export function padPicture(label: string, x: Tensor, padding: Padding): Tensor {
-  const { up, beforeY, beforeX, mode, height, width } = padding;
-  const [images, H, W, C] = x.shape;
-  const fields = [H, W, C, up, beforeY, beforeX, mode, height, width];
-  return memoised(`conv2d.pad ${fields}`, [x], () => {
-    const texture = intermediateTexture(paddedExtent(images, C, padding), label);
-    const sizes = integers(fields);
-    const aligned = up === 1 && C % 4 === 0 && ((W * C) / 4) % COPY_ROW === 0;
-    if (aligned && elements(x.shape) >= WORTH_COPYING) {
-      copyInterior(label, x, texture, padding, sizes);
-    } else {
-      const grid = [Math.ceil(width / WG), height, images] as const;
-      launch({ kernel: 'conv2d/padPicture', constants: { WG }, label, bind: [sizes, x, texture], grid });
+  const [images, , W, C] = x.shape;
+  return memoised(`conv2d.pad ${Object.values(padding)}`, [x], () => {
+    const extent = paddedExtent(images, C, padding);
+    const aligned = padding.up === 1 && C % 4 === 0 && ((W * C) / 4) % COPY_ROW === 0;
+    const copies = aligned ? copiesOf(x.shape, padding) : null;
+    const count = copies ? copies.ofPicture.length + copies.ofZeros.length : 0;
+    if (copies && count * ELEMENTS_A_COPY <= elements(x.shape)) {
+      return copyAll(x, intermediateTexture(extent, label), copies, label);
     }
-    return texture;
+    return storePadded(x, extent, padding, label);
   });
 }

@@ -2,7 +2,7 @@
 // padded pixels; overlap.wgsl sums the tiles. Lavin and Gray, arXiv 1509.09308.
 // dV[6 i + j][tile][C] -> dd[6 i + j][tile][C]. Six invocations per tile and four channels
 // (lib/winogradTile).
-// needs: flat winograd winogradTile
+// needs: flat quotient winograd winogradTile
 @group(0) @binding(1) var<storage, read> dv: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> dd: array<vec4f>;
 
@@ -10,27 +10,29 @@
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) local: u32,
+  @builtin(local_invocation_id) local: vec3u,
 ) {
-  let task = task_of(group, groups, local);
-  let inside = task.item < sizes.tiles;
+  let item = item_of(flat_index(group, groups, local.x, LANES));
+  let inside = item.tile < sizes.tiles;
+  let first = first_value(item.tile, item.quad);
+  let step = layer_step();
   if (inside) {
-    let i = task.line;
+    let i = local.y;
     var line: Line;
     for (var j = 0u; j < SIDE; j++) {
-      line[j] = dv[element(task.item, i, j, task.quad)];
+      line[j] = dv[first + (i * SIDE + j) * step];
     }
     line = input_back(line);
     for (var j = 0u; j < SIDE; j++) {
-      kept[at(i, j, task.lane)] = line[j];
+      kept[at(i, j, local.x)] = line[j];
     }
   }
   workgroupBarrier();
   if (inside) {
-    let j = task.line;
-    let line = input_back(kept_column(j, task.lane));
+    let j = local.y;
+    let line = input_back(kept_column(j, local.x));
     for (var i = 0u; i < SIDE; i++) {
-      dd[element(task.item, i, j, task.quad)] = line[i];
+      dd[first + (i * SIDE + j) * step] = line[i];
     }
   }
 }

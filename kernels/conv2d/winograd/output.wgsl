@@ -2,7 +2,7 @@
 // M[6 i + j][tile][C] -> y [N,H,W,C]. Six invocations per tile of 4x4 pixels and four channels
 // (lib/winogradTile); the last tiles of a row or column are cropped.
 // ACT: 0 none, 1 LeakyReLU(SLOPE), 2 ReLU, 3 tanh.
-// needs: flat winograd winogradTile activate
+// needs: flat quotient winograd winogradTile activate
 // static: BIAS ACT
 const BIAS: bool = false;
 const ACT: u32 = 0;
@@ -16,31 +16,33 @@ const SLOPE: f32 = 0.2;
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) local: u32,
+  @builtin(local_invocation_id) local: vec3u,
 ) {
-  let task = task_of(group, groups, local);
-  let inside = task.item < sizes.tiles;
+  let item = item_of(flat_index(group, groups, local.x, LANES));
+  let inside = item.tile < sizes.tiles;
   if (inside) {
-    let j = task.line;
+    let j = local.y;
+    let first = first_value(item.tile, item.quad);
+    let step = layer_step();
     var column: Line;
     for (var i = 0u; i < SIDE; i++) {
-      column[i] = m[element(task.item, i, j, task.quad)];
+      column[i] = m[first + (i * SIDE + j) * step];
     }
     let sums = output_line(column);
     for (var i = 0u; i < TILE; i++) {
-      kept[at(i, j, task.lane)] = sums[i];
+      kept[at(i, j, local.x)] = sums[i];
     }
   }
   workgroupBarrier();
-  let position = position_of(task.item);
-  let row = position.y * TILE + task.line;
-  if (inside && task.line < TILE && row < sizes.height) {
-    let sums = output_line(kept_row(task.line, task.lane));
-    let added = select(vec4f(0), bias[task.quad], BIAS);
+  let position = position_of(item.tile);
+  let row = position.y * TILE + local.y;
+  if (inside && local.y < TILE && row < sizes.height) {
+    let sums = output_line(kept_row(local.y, local.x));
+    let added = select(vec4f(0), bias[item.quad], BIAS);
     let column = position.z * TILE;
     let start = position.x + row * sizes.width + column;
     for (var j = 0u; j < min(TILE, sizes.width - column); j++) {
-      y[(start + j) * sizes.quads + task.quad] = activate(sums[j] + added, ACT, SLOPE);
+      y[(start + j) * sizes.quads + item.quad] = activate(sums[j] + added, ACT, SLOPE);
     }
   }
 }

@@ -5,7 +5,7 @@
 // reflection). One invocation per pixel and every SPREAD-th quad of channels: it owns its sums, their order
 // is fixed. dd[6 i + j][tile][C] -> dx [N,H,W,C]. WG, SPREAD: any. ADD: adds to what
 // dx holds.
-// needs: flat winograd winogradTile
+// needs: flat quotient winograd winogradTile
 // static: SPREAD
 const SPREAD: u32 = 16;
 const WG: u32 = 64;
@@ -59,7 +59,8 @@ fn main(
     for (var i = 0u; i < ys.count; i++) {
       for (var j = 0u; j < xs.count; j++) {
         let tile = first + ys.tile[i] * s.tiles_x + xs.tile[j];
-        sum += dd[element(tile, ys.line[i], xs.line[j], quad)];
+        let value = ys.line[i] * SIDE + xs.line[j];
+        sum += dd[first_value(tile, quad) + value * layer_step()];
       }
     }
     if (ADD) {

@@ -2,7 +2,7 @@
 // Lavin and Gray, arXiv 1509.09308. dU[(6 i + j) parts + part][CO][C] -> dw [CO,3,3,C]. Six invocations per
 // output channel and four input channels (lib/winogradTile). Sizes: `rows` is CO. ADD: adds to what dw
 // holds.
-// needs: flat winograd winogradTile
+// needs: flat quotient winograd winogradTile
 const ADD: bool = false;
 
 @group(0) @binding(1) var<storage, read> du: array<vec4f>;
@@ -12,30 +12,31 @@ const ADD: bool = false;
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) local: u32,
+  @builtin(local_invocation_id) local: vec3u,
 ) {
-  let task = task_of(group, groups, local);
-  let inside = task.item < sizes.rows;
+  let item = item_of(flat_index(group, groups, local.x, LANES));
+  let inside = item.tile < sizes.rows;
   if (inside) {
-    let j = task.line;
+    let j = local.y;
+    let step = layer_step();
     var column = Line();
     for (var part = 0u; part < sizes.parts; part++) {
+      let first = first_value(part * sizes.rows + item.tile, item.quad);
       for (var i = 0u; i < SIDE; i++) {
-        let layer = (i * SIDE + j) * sizes.parts + part;
-        column[i] += du[(layer * sizes.rows + task.item) * sizes.quads + task.quad];
+        column[i] += du[first + (i * SIDE + j) * step];
       }
     }
     let taps = weight_back(column);
     for (var i = 0u; i < 3; i++) {
-      kept[at(i, j, task.lane)] = taps[i];
+      kept[at(i, j, local.x)] = taps[i];
     }
   }
   workgroupBarrier();
-  if (inside && task.line < 3) {
-    let i = task.line;
-    let taps = weight_back(kept_row(i, task.lane));
+  if (inside && local.y < 3) {
+    let i = local.y;
+    let taps = weight_back(kept_row(i, local.x));
     for (var j = 0u; j < 3; j++) {
-      let to = (task.item * 9 + i * 3 + j) * sizes.quads + task.quad;
+      let to = (item.tile * 9 + i * 3 + j) * sizes.quads + item.quad;
       var sum = taps[j];
       if (ADD) {
         sum += dw[to];
