@@ -1,5 +1,5 @@
 // y[z][row][x] = x[(z * HEIGHT + row) * WIDTH + x]: rows further apart, where they are too narrow for the
-// queue to copy. y [layers, HEIGHT, ROW_STEP]. One invocation per vec4f. WIDTH, HEIGHT, ROW_STEP >= WIDTH: any.
+// queue to copy. y [layers, HEIGHT, ROW_STEP]. One invocation per vec4f. WIDTH <= ROW_STEP, HEIGHT: any.
 const WIDTH: u32 = 1;
 const HEIGHT: u32 = 1;
 const ROW_STEP: u32 = 1;

@@ -64,7 +64,7 @@ export function packedExtent(s: ConvSizes, p: Product, inputGradient: boolean): 
 }
 
 /** Numbers of a layer from which on a copy of its own costs less than a launch that packs all. */
-const WORTH_COPYING = 2 ** 10;
+const WORTH_COPYING = 2 ** 13;
 
 /** Whether layers are single kernel elements, not tiny, with rows in w that the queue can copy. */
 function copyable(s: ConvSizes, { layers, extent }: Packing): boolean {

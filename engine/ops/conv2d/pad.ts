@@ -10,8 +10,8 @@ import { CLAMP, forwardProduct, inputProduct, type Padding, REFLECT, ZERO } from
 /** Invocations of a workgroup of the padding kernel. */
 const WG = 8;
 
-/** Elements of a picture for each copy by the queue that cost less than copies after a launch. */
-const ELEMENTS_A_COPY = 2 ** 10;
+/** Elements of a picture for each copy by the queue, from which on copies cost less than a launch and one. */
+const ELEMENTS_A_COPY = 2 ** 12;
 
 /** Extent of the texture `padPicture` makes of a picture [N,H,W,C]. */
 export function paddedExtent(images: number, channels: number, { height, width }: Padding): Extent {
