@@ -38,6 +38,13 @@ export function copyRow(width: number): number {
   return Math.ceil(width / COPY_ROW) * COPY_ROW;
 }
 
+/** Copies a buffer [layers, height, rowStep] of vec4f into a texture, of which it fills `extent`. */
+function copyWhole(rows: Tensor, rowStep: number, texture: Tensor, extent: Extent, label: string): Tensor {
+  const copy = { first: 0, rowStep, layerRows: extent.height, at: [0, 0, 0] as const, size: extent };
+  copyRegions(rows, texture, label, [copy]);
+  return texture;
+}
+
 /**
  * An intermediate texture of what the launches in `store` leave in a buffer [layers, height, rowStep] of
  * vec4f: the queue copies it.
@@ -52,8 +59,7 @@ export function storedTexture(
   const rowStep = copyRow(width);
   const rows = intermediate([layers, height, 4 * rowStep], label);
   store(rows, rowStep);
-  copyRegions(rows, texture, label, [{ first: 0, rowStep, layerRows: height, at: [0, 0, 0], size: extent }]);
-  return texture;
+  return copyWhole(rows, rowStep, texture, extent, label);
 }
 
 /**
@@ -63,12 +69,7 @@ export function storedTexture(
  */
 export function copyToTexture(x: Tensor, extent: Extent, label: string): Tensor {
   const { width, height, layers } = extent;
-  if (width % COPY_ROW === 0) {
-    const y = textured(extent, label);
-    const copy = { first: 0, rowStep: width, layerRows: height, at: [0, 0, 0] as const, size: extent };
-    copyRegions(x, y, label, [copy]);
-    return y;
-  }
+  if (width % COPY_ROW === 0) return copyWhole(x, width, textured(extent, label), extent, label);
   return storedTexture(extent, label, (rows, ROW_STEP) =>
     launch({
       kernel: 'lib/spaceRows',

@@ -171,7 +171,11 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) lan
         let by_n = transpose(mat4x4f(v[r * 4], v[r * 4 + 1], v[r * 4 + 2], v[r * 4 + 3]));
         for (var i = 0u; i < 4; i++) {
           let to = (n + i) * mQuads + m0 + r * SUBGROUP;
-          dw[to] = select(by_n[i], by_n[i] + dw[to], ADD);
+          var sum = by_n[i];
+          if (ADD) {
+            sum += dw[to];
+          }
+          dw[to] = sum;
         }
       }
     }
