@@ -1,9 +1,11 @@
 // What the transforms of the Winograd convolution share: the sizes of one layer, in a small buffer so that
 // one compiled kernel serves all layers (their order is `transformSizes` in engine/ops/conv2d/winograd.ts),
 // and the walk over tiles. A workgroup takes LANES items, each a tile (or an output channel) and four
-// channels; for each item six invocations, of which each transforms a row and then a column, or the other
-// way round; in between the values are in `kept`. One invocation with all 36 vec4f was tried: on lavapipe 36
-// loads of distant layers are slower so, and all of it compiles three to seven times as long.
+// channels. LINES invocations, a divisor of 6, share an item: each transforms every LINES-th row and then
+// column, or the other way round; in between the values are in `kept`. LINE_COUNT is 6, in a place where
+// processors shall loop: lavapipe makes some hundred instructions of one load, and code without loops no
+// longer fits its caches (36 loads in a row take twice as long as a loop of 36). For the same reason no
+// invocation holds all 36 values in registers.
 struct Sizes {
   height: u32,
   width: u32,
@@ -18,6 +20,8 @@ struct Sizes {
 @group(0) @binding(0) var<storage, read> sizes: Sizes;
 
 const LANES: u32 = 16;
+const LINES: u32 = 6;
+const LINE_COUNT: u32 = 6;
 
 struct Item {
   tile: u32, // or output channel
@@ -48,6 +52,13 @@ fn position_of(tile: u32) -> vec3u {
 }
 
 var<workgroup> kept: array<vec4f, SIDE * SIDE * LANES>;
+
+// Waits for the others that share an item.
+fn lines_done() {
+  if (LINES > 1) {
+    workgroupBarrier();
+  }
+}
 
 // Where value (i, j) of a lane's item is kept.
 fn at(i: u32, j: u32, lane: u32) -> u32 {

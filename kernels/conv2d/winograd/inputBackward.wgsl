@@ -1,12 +1,11 @@
 // Transposed input transform of the Winograd convolution: dd = B dV Bᵀ, the gradient of each tile of 6x6
 // padded pixels; overlap.wgsl sums the tiles. Lavin and Gray, arXiv 1509.09308.
-// dV[6 i + j][tile][C] -> dd[6 i + j][tile][C]. Six invocations per tile and four channels
-// (lib/winogradTile).
+// dV[6 i + j][tile][C] becomes dd[6 i + j][tile][C] in place: no fetching of what is only overwritten. LINES
+// invocations per tile and four channels (lib/winogradTile).
 // needs: flat quotient winograd winogradTile
-@group(0) @binding(1) var<storage, read> dv: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> dd: array<vec4f>;
+@group(0) @binding(1) var<storage, read_write> dd: array<vec4f>;
 
-@compute @workgroup_size(LANES, SIDE)
+@compute @workgroup_size(LANES, LINES)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
@@ -16,20 +15,18 @@ fn main(
   let inside = item.tile < sizes.tiles;
   let first = first_value(item.tile, item.quad);
   let step = layer_step();
-  if (inside) {
-    let i = local.y;
+  for (var i = local.y; inside && i < LINE_COUNT; i += LINES) {
     var line: Line;
     for (var j = 0u; j < SIDE; j++) {
-      line[j] = dv[first + (i * SIDE + j) * step];
+      line[j] = dd[first + (i * SIDE + j) * step];
     }
     line = input_back(line);
     for (var j = 0u; j < SIDE; j++) {
       kept[at(i, j, local.x)] = line[j];
     }
   }
-  workgroupBarrier();
-  if (inside) {
-    let j = local.y;
+  lines_done();
+  for (var j = local.y; inside && j < LINE_COUNT; j += LINES) {
     let line = input_back(kept_column(j, local.x));
     for (var i = 0u; i < SIDE; i++) {
       dd[first + (i * SIDE + j) * step] = line[i];

@@ -1,11 +1,11 @@
 // Transposed output transform of the Winograd convolution: dM = A dy Aᵀ. Lavin and Gray, arXiv 1509.09308.
-// dy [N,H,W,C] -> dM[6 i + j][tile][C]. Six invocations per tile of 4x4 pixels and four channels
+// dy [N,H,W,C] -> dM[6 i + j][tile][C]. LINES invocations per tile of 4x4 pixels and four channels
 // (lib/winogradTile); pixels outside of the picture and tiles that fill up the last part count as zero.
 // needs: flat quotient winograd winogradTile
 @group(0) @binding(1) var<storage, read> dy: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> dm: array<vec4f>;
 
-@compute @workgroup_size(LANES, SIDE)
+@compute @workgroup_size(LANES, LINES)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
@@ -14,9 +14,8 @@ fn main(
   let item = item_of(flat_index(group, groups, local.x, LANES));
   let step = layer_step();
   let to = first_value(item.tile, item.quad);
-  if (local.y < TILE) {
-    let i = local.y;
-    let position = position_of(item.tile);
+  let position = position_of(item.tile);
+  for (var i = local.y; i < LINE_COUNT - 2; i += LINES) {
     let row = position.y * TILE + i;
     var pixels: Outputs;
     for (var j = 0u; j < TILE; j++) {
@@ -30,9 +29,9 @@ fn main(
       kept[at(i, j, local.x)] = line[j];
     }
   }
-  workgroupBarrier();
-  if (item.tile < sizes.rows * sizes.parts) {
-    let j = local.y;
+  lines_done();
+  let exists = item.tile < sizes.rows * sizes.parts;
+  for (var j = local.y; exists && j < LINE_COUNT; j += LINES) {
     let column = kept_column(j, local.x);
     let line = output_back(Outputs(column[0], column[1], column[2], column[3]));
     for (var i = 0u; i < SIDE; i++) {
