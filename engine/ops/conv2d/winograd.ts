@@ -18,9 +18,6 @@ const SIDE = 6;
 const LAYERS = SIDE * SIDE;
 /** Items of a workgroup of the transforms, as in kernels/lib/winogradTile.wgsl. */
 const LANES = 16;
-/** Invocations that share the index arithmetic of a pixel's channels in overlap.wgsl, and its workgroup. */
-const SPREAD = 16;
-const WG = 64;
 /** On a GPU the weight gradient's sum over tiles is split into parts of at most so many. */
 const GPU_PART = 512;
 /**
@@ -169,6 +166,9 @@ function backwardInput(dm: Matrices, w: Tensor, sizes: ConvSizes, size?: TileNam
   const bind = [layer, dv.tensor];
   transform({ kernel: 'inputBackward', bind, items: (tiling.tiles * CI) / 4 });
   const dx = intermediate([N, H, W, CI], 'conv2d dx');
+  // Invocations that share the channels of a pixel, and its index arithmetic.
+  const SPREAD = device.isCpu ? 4 : 16;
+  const WG = device.isCpu ? 8 : 64;
   launch({
     kernel: `${folder}/overlap`,
     constants: { SPREAD, WG },
