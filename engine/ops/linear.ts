@@ -131,7 +131,8 @@ export function columnProducts(label: string, dy: Tensor, blocks: readonly Block
   const COLUMNS = elements(dy.shape) / N;
   const NB = Math.min(N, MOST_SAMPLES);
   const WG = lanes();
-  const J = isCpu && K4 >= 256 ? 4 : 1;
+  // Many samples share the loads of dy among more columns.
+  const J = !isCpu || K4 < 256 ? 1 : NB > 4 ? 8 : 4;
   const tiles = Math.ceil(K4 / (WG * J));
   // Rows are sliced only where one block holds them all and columns alone do not fill a GPU.
   const wanted = blocks.length > 1 || isCpu ? 1 : Math.min(64, Math.ceil(1024 / tiles));
