@@ -5,6 +5,8 @@
 // [CALLS,CO], v [CALLS,K,K,CI].
 // One invocation owns one element. Grid: ceil(CI / 8), ceil(CO / 8), K². Lanes run along CI, as both sides
 // do. ADD: adds to what dw holds.
+// quads: four elements an invocation, where CI is a multiple of 4. Grid: ceil(CO CI / 256), 1, K².
+// needs: quotient
 struct Unpacking {
   ci: u32,
   co: u32,
@@ -25,6 +27,10 @@ const ADD: bool = false;
 @group(0) @binding(3) var<storage, read> u: array<f32>;
 @group(0) @binding(4) var<storage, read> v: array<f32>;
 @group(0) @binding(5) var<storage, read_write> dw: array<f32>;
+
+@group(0) @binding(1) var<storage, read> x_quads: array<vec4f>;
+@group(0) @binding(4) var<storage, read> v_quads: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> dw_quads: array<vec4f>;
 
 @compute @workgroup_size(8, 8)
 fn main(
@@ -54,4 +60,35 @@ fn main(
     sum += dw[to];
   }
   dw[to] = sum;
+}
+
+@compute @workgroup_size(64)
+fn quads(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let row = unpacking.ci / 4;
+  let index = group.x * 64 + local;
+  let co = quotient(index, row);
+  if (co >= unpacking.co) {
+    return;
+  }
+  let quad = index - co * row;
+  var sum = vec4f(0);
+  for (var i = 0u; i < unpacking.uses; i++) {
+    let place = unpacking.places[group.z * unpacking.uses + i] + co * unpacking.stepCo;
+    for (var s = 0u; s < unpacking.splits; s++) {
+      sum += x_quads[(s * unpacking.splitSize + place) / 4 + quad];
+    }
+  }
+  for (var k = 0u; k < CALLS; k++) {
+    let element = (k * groups.z + group.z) * row + quad;
+    sum = fma(vec4f(dsigma[k] * u[k * unpacking.co + co]), v_quads[element], sum);
+  }
+  let to = (co * groups.z + group.z) * row + quad;
+  if (ADD) {
+    sum += dw_quads[to];
+  }
+  dw_quads[to] = sum;
 }

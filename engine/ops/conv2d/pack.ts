@@ -123,6 +123,9 @@ function placesOf(s: ConvSizes, { geometry: g, foldsY, foldsX }: Product, kh: nu
   );
 }
 
+/** Elements of a layer that lib/quotient.wgsl can number in quads. */
+const MOST_IN_QUADS = 2 ** 24;
+
 /**
  * Sums gatherWeights' partial sums [splits, ...] into a gradient of shape [CO,K,K,CI], with the outer
  * products where there are any.
@@ -135,8 +138,10 @@ export function unpackWeights(partial: Tensor, s: ConvSizes, p: Product, outer: 
   const rowSize = g.tapsY * g.tapsX * 4 * g.inQuads;
   const splitSize = rest.reduce((a, b) => a * b, 1);
   const dw = intermediate([CO, K, K, CI], 'conv2d dw');
+  const quads = CI % 4 === 0 && CI * CO <= MOST_IN_QUADS;
   launch({
     kernel: 'conv2d/unpackWeights',
+    entry: quads ? 'quads' : 'main',
     constants: { CALLS: outer?.spectrum.calls ?? 0 },
     label: 'conv2d.unpackWeights',
     bind: [
@@ -145,7 +150,7 @@ export function unpackWeights(partial: Tensor, s: ConvSizes, p: Product, outer: 
       ...outerBindings(outer, partial),
       dw,
     ],
-    grid: [Math.ceil(CI / 8), Math.ceil(CO / 8), K * K],
+    grid: quads ? [Math.ceil((CI * CO) / 256), 1, K * K] : [Math.ceil(CI / 8), Math.ceil(CO / 8), K * K],
   });
   return dw;
 }
