@@ -1,7 +1,7 @@
 import { recorder, versionsOf } from './recorder.ts';
 import { bytesOf, rootOf, type Tensor } from './tensor.ts';
 
-/** A result that stays valid until a tensor it came from is written: packed weights. */
+/** A result that stays valid until a tensor it came from is written: packed weights, tiles of a picture. */
 export interface Remembered {
   readonly value: unknown;
   readonly sources: readonly Tensor[];
@@ -40,8 +40,8 @@ export function memoised<T>(key: string, sources: Tensor[], make: () => T): T {
 }
 
 /**
- * What `build` gives, forgetting what was memoised of activations meanwhile (padded pictures); what comes of
- * weights stays.
+ * What `build` gives, forgetting what was memoised of activations meanwhile (padded pictures, tiles); what
+ * comes of weights stays.
  */
 export function forgettingActivations<T>(build: () => T): T {
   const { memo } = recorder();

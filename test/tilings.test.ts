@@ -5,6 +5,7 @@ import { withRecorder } from '../engine/recorder.ts';
 import { release, type Tensor } from '../engine/tensor.ts';
 import { evaluate, tensorFrom } from '../engine/transfer.ts';
 import { cases as adam } from './cases/adam.ts';
+import { cases as conv2d } from './cases/conv2d.ts';
 import { cases as linear } from './cases/linear.ts';
 import { cases as spectralNorm } from './cases/spectralNorm.ts';
 import { type OpCase, values } from './cases/types.ts';
@@ -20,6 +21,7 @@ async function compute(c: OpCase, inputs: Record<string, Tensor>, seeds: Tensor[
   const device = gpu.device as { isCpu: boolean; sharedKernels: boolean };
   const { isCpu: truth, sharedKernels } = device;
   Object.assign(device, { isCpu, sharedKernels: isCpu });
+  if (c.op === 'conv2d') gpu.device.variants = { conv2d: 'winogradTiled' };
   try {
     return await evaluate(gpu.device, () => {
       const ys = c.run(inputs);
@@ -30,6 +32,7 @@ async function compute(c: OpCase, inputs: Record<string, Tensor>, seeds: Tensor[
     });
   } finally {
     Object.assign(device, { isCpu: truth, sharedKernels });
+    gpu.device.variants = {};
   }
 }
 
@@ -39,7 +42,10 @@ function difference(a: Float32Array, b: Float32Array): number {
   return norm(a, b) / (norm(a, new Float32Array(a.length)) || 1);
 }
 
-for (const c of [...linear, ...spectralNorm, ...adam]) {
+/** The transforms around Winograd's products; the other paths take the same kernels everywhere. */
+const winograd = conv2d.filter(({ variants }) => variants?.includes('winogradTiled'));
+
+for (const c of [...linear, ...spectralNorm, ...adam, ...winograd]) {
   describe(c.op, () => {
     test(c.name, async () => {
       const inputs: Record<string, Tensor> = {};

@@ -131,7 +131,7 @@ export function columnProducts(label: string, dy: Tensor, blocks: readonly Block
   const COLUMNS = elements(dy.shape) / N;
   const NB = Math.min(N, MOST_SAMPLES);
   const WG = lanes();
-  // Many samples share the loads of dy among more columns.
+  // With many samples more columns share each load of dy.
   const J = !isCpu || K4 < 256 ? 1 : NB > 4 ? 8 : 4;
   const tiles = Math.ceil(K4 / (WG * J));
   // Rows are sliced only where one block holds them all and columns alone do not fill a GPU.

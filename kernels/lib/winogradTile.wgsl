@@ -2,10 +2,9 @@
 // one compiled kernel serves all layers (their order is `transformSizes` in engine/ops/conv2d/winograd.ts),
 // and the walk over tiles. A workgroup takes LANES items, each a tile (or an output channel) and four
 // channels. LINES invocations, a divisor of 6, share an item: each transforms every LINES-th row and then
-// column, or the other way round; in between the values are in `kept`. LINE_COUNT is 6, in a place where
-// processors shall loop: lavapipe makes some hundred instructions of one load, and code without loops no
-// longer fits its caches (36 loads in a row take twice as long as a loop of 36). For the same reason no
-// invocation holds all 36 values in registers.
+// column, or the other way round; in between the values are in `kept`. No invocation holds all 36 values in
+// registers: lavapipe makes some hundred instructions of one load, and 36 in a row take twice as long as a
+// loop of 36.
 struct Sizes {
   height: u32,
   width: u32,
@@ -21,7 +20,11 @@ struct Sizes {
 
 const LANES: u32 = 16;
 const LINES: u32 = 6;
+// SIDE, the taps of a line and TILE once more, for loops that processors shall not unroll: there LINE_COUNT
+// is read from the launch's uniform block (engine/shared.ts).
 const LINE_COUNT: u32 = 6;
+const TAP_COUNT: u32 = LINE_COUNT / 2;
+const PIXEL_COUNT: u32 = LINE_COUNT - 2;
 
 struct Item {
   tile: u32, // or output channel

@@ -116,7 +116,9 @@ describe('kernels with a flag', () => {
     }
     const kernels = new Set([...covered].map((what) => what.replace(/:\w+/, '')));
     expect([...kernels].sort()).toEqual(declaredFlags().sort());
-    expect([...covered].filter((what) => what.startsWith('conv2d/fold')).length).toBe(2);
+    for (const kernel of ['conv2d/fold', 'conv2d/unpackWeights']) {
+      expect([...covered].filter((what) => what.startsWith(kernel)).length, kernel).toBe(2);
+    }
   });
 });
 

@@ -97,21 +97,27 @@ describe('a chain of recomputed blocks', () => {
   });
 });
 
-test('a padded copy of an input is not kept from the first pass to the second', ({ skip }) => {
+test.for<{ variants: Variants; label: string; copies: number }>([
+  { variants: {}, label: 'conv2d.padX', copies: 4 * BLOCKS },
+  // Those of dy have the same name.
+  { variants: { conv2d: 'winograd' }, label: 'conv2d.winograd.copy', copies: 6 * BLOCKS },
+])('a copy of an input is not kept from the first pass to the second: $label', (c, { skip }) => {
   skip(gpu.device.subgroupSize !== 8, 'its kernels read pictures as they are');
+  gpu.device.variants = c.variants;
   const inputs = chainInputs();
   const { launches } = trace(gpu.device, () => chain(inputs, true));
   const made = new Map<Tensor, number>();
   launches.forEach(({ bindings, writes }, at) => {
     bindings.forEach((tensor, i) => {
-      if (writes[i] && tensor.texture && tensor.label === 'conv2d.padX') made.set(tensor, at);
+      if (writes[i] && tensor.texture && tensor.label === c.label) made.set(tensor, at);
     });
   });
-  expect(made.size).toBe(2 * 2 * BLOCKS);
+  expect(made.size).toBe(c.copies);
   const loss = launches.findIndex(({ label }) => label.startsWith('loss'));
   const late = launches.slice(loss).flatMap(({ bindings }) => bindings.filter((t) => made.get(t)! < loss));
   expect(late).toEqual([]);
   for (const tensor of tensorsOf(inputs)) release(gpu.device, tensor);
+  gpu.device.variants = {};
 });
 
 describe('checkpoint refuses', () => {
@@ -193,6 +199,27 @@ describe('the training step with recomputed residual blocks', () => {
     const again = traceStep(gpu.device, { ...config, checkpointActivations: true });
     expect(again.plan.bytes).toBeLessThan(0.9 * kept.plan.bytes);
     expect(again.launches.length).toBeGreaterThan(1.05 * kept.launches.length);
+  });
+});
+
+describe('the tiles of a picture', () => {
+  /** How often a convolution and its gradients transform a picture. */
+  function transforms(size: number): number {
+    const device = { ...gpu.device, variants: { conv2d: 'winograd' } };
+    const [x, w] = [put([1, size, size, 64], 1), put([8, 3, 3, 64], 2)];
+    const { launches }: Recording<Record<string, Tensor>> = trace(device, () => {
+      const y = conv2d(x, w, null, { pad: 1 });
+      const [dx, dw] = gradients(mseToConstant(y, 1), [x, w]);
+      return { dx, dw };
+    });
+    for (const tensor of [x, w]) release(gpu.device, tensor);
+    return launches.filter(({ label }) => label === 'conv2d.winograd.input').length;
+  }
+
+  test('serve both ways where they are small and in textures', ({ skip }) => {
+    skip(gpu.device.subgroupSize !== 8, 'its products read buffers');
+    expect(transforms(32)).toBe(1);
+    expect(transforms(128)).toBe(2);
   });
 });
 

@@ -123,8 +123,8 @@ function placesOf(s: ConvSizes, { geometry: g, foldsY, foldsX }: Product, kh: nu
   );
 }
 
-/** Elements of a layer that lib/quotient.wgsl can number in quads. */
-const MOST_IN_QUADS = 2 ** 24;
+/** Elements of a layer whose quads fit one row of workgroups, and lib/quotient.wgsl. */
+const MOST_IN_QUADS = 65535 * 256;
 
 /**
  * Sums gatherWeights' partial sums [splits, ...] into a gradient of shape [CO,K,K,CI], with the outer

@@ -8,7 +8,8 @@ import { fitsMatrices, inTextures, type Matrices, makeMatrices, multiply, operan
 import type { TileName } from './tile.ts';
 
 // F(4x4,3x3): 36 products per tile of 4x4 outputs and pair of channels instead of 144 (Lavin and Gray, arXiv
-// 1509.09308). Backward is the transpose of every step, so the gradients share dM, and U with forward:
+// 1509.09308). Backward is the transpose of every step, so the gradients share dM, and U with forward, and V
+// where it is small:
 //   V = Bᵀ d B      U = G g Gᵀ    M = V Uᵀ     y = Aᵀ M A
 //   dM = A dy Aᵀ    dV = dM U     dx = overlapping sum of B dV Bᵀ
 //   dU = dMᵀ V      dw = Gᵀ dU G
@@ -21,8 +22,9 @@ const LANES = 16;
 /** On a GPU the weight gradient's sum over tiles is split into parts of at most so many. */
 const GPU_PART = 512;
 /**
- * Bytes of V up to which it is kept for the way back: 2 to 3 % of an iteration at 96x96 and 128x128. At
- * 256x256 it would take 230 MB, since textures of 36 layers share memory with little else.
+ * Bytes of V, of the whole batch, up to which lavapipe keeps it for the way back: 2 to 3 % of an iteration at
+ * 96x96 and 128x128. At 256x256 it would take 230 MB, since textures of 36 layers share memory with little
+ * else. On a GPU nobody has measured what that gains.
  */
 const MOST_KEPT = 5 * 2 ** 20;
 const folder = 'conv2d/winograd';
@@ -88,14 +90,14 @@ interface Transform {
 }
 
 /**
- * Transforms that on lavapipe leave an item to one invocation, line by line: a fifth to a third faster than
- * six that wait for each other. Not those that read a product's layers, 36 places far apart.
+ * Transforms that on a processor leave an item to one invocation, line by line: a fifth to a third faster
+ * than six that wait for each other. Those that read a product's layers gained nothing in an iteration.
  */
-const ALONE = new Set(['input', 'outputBackward', 'weight']);
+const BY_ONE_INVOCATION = new Set(['input', 'outputBackward', 'weight']);
 
 function transform({ kernel, bind, items, constants }: Transform): void {
   const label = `conv2d.winograd.${kernel}`;
-  const LINES = inTextures(recorder().device) && ALONE.has(kernel) ? 1 : SIDE;
+  const LINES = recorder().device.isCpu && BY_ONE_INVOCATION.has(kernel) ? 1 : SIDE;
   launch({
     kernel: `${folder}/${kernel}`,
     constants: { ...constants, LINES, LINE_COUNT: SIDE },
@@ -117,13 +119,15 @@ function tilesOf(kernel: 'input' | 'outputBackward', picture: Tensor, sizes: Con
   return operand(device, made, 'conv2d.winograd.copy');
 }
 
-/** V of x for both ways, unless it is large. */
+/**
+ * V of x, for both ways unless it is large. (Under spectral norm they differ: forward takes x / sigma.)
+ */
 function inputOf(x: Tensor, sizes: ConvSizes): Matrices {
   const { device } = recorder();
   const { parts, rows } = tilingOf(device, sizes);
   const make = () => tilesOf('input', x, sizes);
-  if (LAYERS * parts * rows * sizes.CI * 4 > MOST_KEPT) return make();
-  return memoised(`${folder} input ${inTextures(device)}`, [x], make);
+  if (!inTextures(device) || LAYERS * parts * rows * sizes.CI * 4 > MOST_KEPT) return make();
+  return memoised(`${folder} input`, [x], make);
 }
 
 /** U, made once a step for all uses of a weight. */
@@ -163,7 +167,8 @@ function backwardInput(dm: Matrices, w: Tensor, sizes: ConvSizes, size?: TileNam
   const forms = { aByK: false, bByK: true };
   const dv = multiply(device, [dm, weightsOf(w, sizes)], forms, 'conv2d.backwardInput', size);
   const layer = transformSizes(sizes, tiling, CI);
-  const bind = [layer, dv.tensor];
+  const dd = dv; // in place
+  const bind = [layer, dd.tensor];
   transform({ kernel: 'inputBackward', bind, items: (tiling.tiles * CI) / 4 });
   const dx = intermediate([N, H, W, CI], 'conv2d dx');
   // Invocations that share the channels of a pixel, and its index arithmetic.
@@ -173,7 +178,7 @@ function backwardInput(dm: Matrices, w: Tensor, sizes: ConvSizes, size?: TileNam
     kernel: `${folder}/overlap`,
     constants: { SPREAD, WG },
     label: 'conv2d.winograd.overlap',
-    bind: [layer, dv.tensor, dx],
+    bind: [layer, dd.tensor, dx],
     grid: grid1d(N * H * W * SPREAD, WG),
   });
   return dx;

@@ -1,6 +1,6 @@
 // Transposed input transform of the Winograd convolution: dd = B dV Bᵀ, the gradient of each tile of 6x6
 // padded pixels; overlap.wgsl sums the tiles. Lavin and Gray, arXiv 1509.09308.
-// dV[6 i + j][tile][C] becomes dd[6 i + j][tile][C] in place: no fetching of what is only overwritten. LINES
+// dV[6 i + j][tile][C] becomes dd[6 i + j][tile][C] in place, so memory is fetched once, not twice. LINES
 // invocations per tile and four channels (lib/winogradTile).
 // needs: flat quotient winograd winogradTile
 @group(0) @binding(1) var<storage, read_write> dd: array<vec4f>;
@@ -26,6 +26,7 @@ fn main(
     }
   }
   lines_done();
+  storageBarrier(); // others overwrite what this invocation has read
   for (var j = local.y; inside && j < LINE_COUNT; j += LINES) {
     let line = input_back(kept_column(j, local.x));
     for (var i = 0u; i < SIDE; i++) {

@@ -15,7 +15,7 @@ fn main(
   let step = layer_step();
   let to = first_value(item.tile, item.quad);
   let position = position_of(item.tile);
-  for (var i = local.y; i < LINE_COUNT - 2; i += LINES) {
+  for (var i = local.y; i < PIXEL_COUNT; i += LINES) {
     let row = position.y * TILE + i;
     var pixels: Outputs;
     for (var j = 0u; j < TILE; j++) {

@@ -37,8 +37,8 @@ fn shown(u: u32, size: u32, tiles: u32) -> Shown {
   return list;
 }
 
-// Whether nothing but coordinate `u` itself shows it.
-fn alone(u: u32, size: u32) -> bool {
+// Whether no mirror image shows coordinate `u`.
+fn unmirrored(u: u32, size: u32) -> bool {
   return u != 1 && u + 2 != size;
 }
 
@@ -58,8 +58,8 @@ fn store(pixel: u32, quad: u32, sum: vec4f) {
 }
 
 // A pixel that only itself shows: the sum over the one, two or four tiles that cover it.
-fn store_inner(pixel: u32, at: vec2u, first: u32, spread: u32) {
-  let p = at + 1;
+fn store_inner(pixel: u32, position: vec2u, first: u32, spread: u32) {
+  let p = position + 1;
   let low = (max(p, vec2u(2)) - 2) / TILE;
   let high = min(p / TILE, vec2u(sizes.tiles_x, sizes.tiles_y) - 1);
   let wide = high.x > low.x;
@@ -86,9 +86,9 @@ fn store_inner(pixel: u32, at: vec2u, first: u32, spread: u32) {
 }
 
 // A pixel that mirror images show too.
-fn store_edge(pixel: u32, at: vec2u, first: u32, spread: u32) {
-  let ys = shown(at.y, sizes.height, sizes.tiles_y);
-  let xs = shown(at.x, sizes.width, sizes.tiles_x);
+fn store_edge(pixel: u32, position: vec2u, first: u32, spread: u32) {
+  let ys = shown(position.y, sizes.height, sizes.tiles_y);
+  let xs = shown(position.x, sizes.width, sizes.tiles_x);
   for (var quad = spread; quad < sizes.quads; quad += SPREAD) {
     var sum = vec4f(0);
     for (var i = 0u; i < ys.count; i++) {
@@ -116,10 +116,10 @@ fn main(
   if (first >= sizes.tiles) {
     return;
   }
-  let at = vec2u(pixel - row * sizes.width, row - picture * sizes.height);
-  if (alone(at.x, sizes.width) && alone(at.y, sizes.height)) {
-    store_inner(pixel, at, first, index % SPREAD);
+  let position = vec2u(pixel - row * sizes.width, row - picture * sizes.height);
+  if (unmirrored(position.x, sizes.width) && unmirrored(position.y, sizes.height)) {
+    store_inner(pixel, position, first, index % SPREAD);
   } else {
-    store_edge(pixel, at, first, index % SPREAD);
+    store_edge(pixel, position, first, index % SPREAD);
   }
 }

@@ -15,7 +15,7 @@ fn main(
   let step = layer_step();
   let to = first_value(item.tile, item.quad);
   let inside = item.tile < sizes.rows;
-  for (var i = local.y; inside && i < LINE_COUNT / 2; i += LINES) {
+  for (var i = local.y; inside && i < TAP_COUNT; i += LINES) {
     let start = (item.tile * 9 + i * 3) * sizes.quads + item.quad;
     let line = weight_line(Taps(w[start], w[start + sizes.quads], w[start + 2 * sizes.quads]));
     for (var j = 0u; j < SIDE; j++) {

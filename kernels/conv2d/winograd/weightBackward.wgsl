@@ -31,7 +31,7 @@ fn main(
     }
   }
   lines_done();
-  for (var i = local.y; inside && i < LINE_COUNT / 2; i += LINES) {
+  for (var i = local.y; inside && i < TAP_COUNT; i += LINES) {
     let taps = weight_back(kept_row(i, local.x));
     for (var j = 0u; j < 3; j++) {
       let to = (item.tile * 9 + i * 3 + j) * sizes.quads + item.quad;
