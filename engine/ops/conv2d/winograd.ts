@@ -27,6 +27,8 @@ const GPU_PART = 512;
  * else. On a GPU nobody has measured what that gains.
  */
 const MOST_KEPT = 5 * 2 ** 20;
+/** Numbers below which kernels/lib/quotient.wgsl divides them exactly. */
+const MOST_INDICES = 2 ** 22;
 const folder = 'conv2d/winograd';
 
 /** The tiles of one layer, as rows of the batched products. */
@@ -60,6 +62,9 @@ export function fitsWinograd(device: Device, sizes: ConvSizes): boolean {
   const { K, S, P, UP, CI, CO } = sizes;
   if (K !== 3 || S !== 1 || P !== 1 || UP !== 1 || CI % 4 !== 0 || CO % 4 !== 0) return false;
   const { parts, rows } = tilingOf(device, sizes);
+  const quads = Math.max(CI, CO) / 4;
+  const indices = [sizes.N * sizes.H * sizes.W, parts * rows * quads, CO * quads];
+  if (indices.some((most) => most > MOST_INDICES)) return false;
   const layers = LAYERS * parts;
   const extents = [
     { layers, rows, columns: CI },
