@@ -5,8 +5,9 @@
 // [CALLS,CO], v [CALLS,K,K,CI].
 // One invocation owns one element. Grid: ceil(CI / 8), ceil(CO / 8), K². Lanes run along CI, as both sides
 // do. ADD: adds to what dw holds.
-// quads: four elements an invocation, where CI is a multiple of 4. Grid: ceil(CO CI / 256), 1, K².
-// needs: quotient
+// quads: four elements an invocation, where CI is a multiple of 4. Grid: CO CI / 4 invocations in
+// x and y, K².
+// needs: flat quotient
 struct Unpacking {
   ci: u32,
   co: u32,
@@ -69,7 +70,7 @@ fn quads(
   @builtin(local_invocation_index) local: u32,
 ) {
   let row = unpacking.ci / 4;
-  let index = group.x * 64 + local;
+  let index = flat_index(group, groups, local, 64);
   let co = quotient(index, row);
   if (co >= unpacking.co) {
     return;

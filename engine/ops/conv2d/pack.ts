@@ -1,5 +1,5 @@
 import { memoised } from '../../memo.ts';
-import { COPY_ROW, copyRegions, intermediate, launch } from '../../recorder.ts';
+import { COPY_ROW, copyRegions, grid1d, intermediate, launch } from '../../recorder.ts';
 import { integers } from '../../scalar.ts';
 import type { Shape } from '../../shape.ts';
 import type { Extent, Tensor } from '../../tensor.ts';
@@ -7,6 +7,7 @@ import { intermediateTexture, storedTexture } from '../../textures.ts';
 import type { ConvSizes } from '../conv2d.ts';
 import { type Outer, outerBindings } from './normalised.ts';
 import { layerRanges, type Product } from './products.ts';
+import { MOST_INDICES } from './quotient.ts';
 
 /** Invocations of a workgroup of the copying kernels. */
 const WG = 8;
@@ -123,9 +124,6 @@ function placesOf(s: ConvSizes, { geometry: g, foldsY, foldsX }: Product, kh: nu
   );
 }
 
-/** Elements of a layer whose quads fit one row of workgroups, and lib/quotient.wgsl. */
-const MOST_IN_QUADS = 65535 * 256;
-
 /**
  * Sums gatherWeights' partial sums [splits, ...] into a gradient of shape [CO,K,K,CI], with the outer
  * products where there are any.
@@ -138,7 +136,8 @@ export function unpackWeights(partial: Tensor, s: ConvSizes, p: Product, outer: 
   const rowSize = g.tapsY * g.tapsX * 4 * g.inQuads;
   const splitSize = rest.reduce((a, b) => a * b, 1);
   const dw = intermediate([CO, K, K, CI], 'conv2d dw');
-  const quads = CI % 4 === 0 && CI * CO <= MOST_IN_QUADS;
+  const quads = CI % 4 === 0 && (CI * CO) / 4 <= MOST_INDICES;
+  const [across, down] = grid1d((CI * CO) / 4, 64);
   launch({
     kernel: 'conv2d/unpackWeights',
     entry: quads ? 'quads' : 'main',
@@ -150,7 +149,7 @@ export function unpackWeights(partial: Tensor, s: ConvSizes, p: Product, outer: 
       ...outerBindings(outer, partial),
       dw,
     ],
-    grid: quads ? [Math.ceil((CI * CO) / 256), 1, K * K] : [Math.ceil(CI / 8), Math.ceil(CO / 8), K * K],
+    grid: quads ? [across, down, K * K] : [Math.ceil(CI / 8), Math.ceil(CO / 8), K * K],
   });
   return dw;
 }

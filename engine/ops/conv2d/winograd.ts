@@ -5,6 +5,7 @@ import { integers } from '../../scalar.ts';
 import type { Tensor } from '../../tensor.ts';
 import type { ConvEpilogue, ConvKernels, ConvSizes } from '../conv2d.ts';
 import { fitsMatrices, inTextures, type Matrices, makeMatrices, multiply, operand } from './matrices.ts';
+import { MOST_INDICES } from './quotient.ts';
 import type { TileName } from './tile.ts';
 
 // F(4x4,3x3): 36 products per tile of 4x4 outputs and pair of channels instead of 144 (Lavin and Gray, arXiv
@@ -27,8 +28,6 @@ const GPU_PART = 512;
  * else. On a GPU nobody has measured what that gains.
  */
 const MOST_KEPT = 5 * 2 ** 20;
-/** Numbers below which kernels/lib/quotient.wgsl divides them exactly. */
-const MOST_INDICES = 2 ** 22;
 const folder = 'conv2d/winograd';
 
 /** The tiles of one layer, as rows of the batched products. */
