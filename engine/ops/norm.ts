@@ -4,24 +4,15 @@ import { elements, expectRank, expectSame, type Shape, sameShape, show } from '.
 import type { Tensor } from '../tensor.ts';
 import { relu } from './activation.ts';
 import { add } from './add.ts';
+import type { NormCall } from './norm/call.ts';
 import { prefersSmall, smallInstance } from './norm/smallInstance.ts';
+import { prefersSmallLayer, smallLayer } from './norm/smallLayer.ts';
 
 export interface NormOptions {
   /** Fused into the store. Default none. */
   readonly activation?: 'none' | 'relu';
   /** Added to the result, after the activation: the other arm of a residual block, of x's shape. */
   readonly residual?: Tensor;
-}
-
-/** One call of a norm. Without parameters it is the instance norm, else rho, gamma and beta are there. */
-interface NormCall {
-  readonly kind: 'instance' | 'iln' | 'adailn';
-  readonly x: Tensor;
-  readonly rho: Tensor | null;
-  readonly gamma: Tensor | null;
-  readonly beta: Tensor | null;
-  readonly relu: boolean;
-  readonly residual: Tensor | null;
 }
 
 const KINDS = ['instance', 'iln', 'adailn'] as const;
@@ -238,6 +229,10 @@ function norm(call: NormCall): Tensor {
   if (residual) expectSame(kind, 'x', x.shape, 'residual', residual.shape);
   const forced = variantOf('norm', '');
   if (forced === '' && kind === 'instance' && prefersSmall(x)) return smallInstance(x, call.relu, residual);
+  const { rho, gamma, beta } = call;
+  if (forced === '' && rho && gamma && beta && prefersSmallLayer(x)) {
+    return smallLayer({ ...call, rho, gamma, beta });
+  }
   return forced === 'naive' ? naiveNorm(call) : fusedNorm(call);
 }
 

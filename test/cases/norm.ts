@@ -89,6 +89,22 @@ const CONFIGS: Record<string, Config> = {
   'adailn, two pixels': { kind: 'adailn', x: [1, 2, 1, 3], scale: 0.01, gradTolerance: 1e-4 },
   'adailn, 48x64, 16 channels': { kind: 'adailn', x: [1, 48, 64, 16], gradTolerance: 1e-4 },
   'adailn, 9x8, 272 channels': { kind: 'adailn', x: [1, 9, 8, 272], gradTolerance: 1e-4 },
+  'iln, 6x5, 40 channels, batch 3, relu and residual': {
+    ...{ kind: 'iln', x: [3, 6, 5, 40], relu: true, residual: true },
+  },
+  'iln, 32 channels, large mean, batch 2': {
+    ...{ kind: 'iln', x: [2, 9, 15, 32], scale: 0.1, shift: 50, variants: FUSED },
+  },
+  'adailn, 11x13, 64 channels, relu': { kind: 'adailn', x: [1, 11, 13, 64], relu: true, gradTolerance: 1e-4 },
+  'adailn, 32 channels, tiny variance, batch 2': {
+    ...{ kind: 'adailn', x: [2, 7, 8, 32], scale: 1e-3, gradTolerance: 1e-4 },
+  },
+  'adailn, 256 channels, two pixels': {
+    ...{ kind: 'adailn', x: [1, 2, 1, 256], scale: 0.01, gradTolerance: 1e-4 },
+  },
+  'adailn, 36 channels, constant plane': {
+    ...{ kind: 'adailn', x: [1, 3, 5, 36], constantPlane: true, gradTolerance: 1e-4 },
+  },
   'instance, 32 channels, batch 2, relu and residual': {
     ...{ kind: 'instance', x: [2, 5, 7, 32], relu: true, residual: true },
   },
