@@ -1,6 +1,7 @@
 // Instance norm of a small picture in one launch: y = f((x - m) rI) + residual with m and vI = q / ROWS of
 // each channel of each sample, rI = 1 / sqrt(vI + EPS); f is max(., 0) with RELU, else the identity.
-// x, residual, y [N, ROWS, C], C = 4 G. saved [4, N, G] for the way back: base, rI, -d rI, d with m = base + d.
+// x, residual, y [N, ROWS, C], C = 4 G. saved [4, N, G] for the way back: base, rI, -d rI, d, with
+// m = base + d.
 // One invocation owns four channels of one sample and reads them twice. Without RESIDUAL, binding 1 is not
 // read.
 // needs: flat moments smallStatistics

@@ -1,20 +1,16 @@
 import { describe, expect, test } from 'vitest';
-import { vjp } from '../../engine/autograd.ts';
 import { openDevice } from '../../engine/device.node.ts';
 import { closeDevice, type Device, hasTensorCores, pipelineFor } from '../../engine/device.ts';
 import { bindingsOf, type KernelSpec, kernelKey, specialise } from '../../engine/kernel.ts';
 import { chooseConv } from '../../engine/ops/conv2d/choose.ts';
 import { convSizes } from '../../engine/ops/conv2d.ts';
-import { paperDevice } from '../../engine/paper.ts';
-import { trace } from '../../engine/program.ts';
 import { withRecorder } from '../../engine/recorder.ts';
 import { shareText } from '../../engine/shared.ts';
-import { allocate, type Tensor } from '../../engine/tensor.ts';
 import { DEFAULTS, type UgatitConfig } from '../../model/ugatit.ts';
 import { allCases } from '../cases/index.ts';
-import type { OpCase } from '../cases/types.ts';
 import { useDevice } from '../device.ts';
 import { TINY, traceStep } from './models.ts';
+import { traceCase } from './traceCase.ts';
 
 // The null backend runs the real WGSL compiler, line and column included, and no kernel.
 const gpu = useDevice({ backend: 'null' });
@@ -34,26 +30,6 @@ const KINDS = {
 
 function as(kind: keyof typeof KINDS): Device {
   return { ...gpu.device, ...KINDS[kind] };
-}
-
-function traceCase(device: Device, c: OpCase): { kernel: KernelSpec | null }[] {
-  const paper = paperDevice(device);
-  const inputs: Record<string, Tensor> = {};
-  for (const [name, { shape }] of Object.entries(c.inputs)) inputs[name] = allocate(paper, shape, name);
-  const { launches } = trace(paper, () => {
-    const ys = c.run(inputs);
-    const dys = ys.map((y) => allocate(paper, y.shape, 'dy'));
-    const grads =
-      c.grad.length > 0
-        ? vjp(
-            ys,
-            dys,
-            c.grad.map((name) => inputs[name]),
-          )
-        : [];
-    return Object.fromEntries([...ys, ...grads].map((tensor, i) => [`${i}`, tensor]));
-  });
-  return [...launches];
 }
 
 /** Compiles all, with sizes in the text and in a block; gives the first lines of what is refused. */
