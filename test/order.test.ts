@@ -48,12 +48,12 @@ function meeting(choice: Choice): string[] {
     });
 }
 
-const size = (c: OpCase) => Object.values(c.inputs).reduce((sum, { data }) => sum + data.length, 0);
+const sizeOf = (c: OpCase) => Object.values(c.inputs).reduce((sum, { data }) => sum + data.length, 0);
+const channelsOf = (c: OpCase) => Math.max(...Object.values(c.inputs).map(({ shape }) => shape.at(-1) ?? 1));
 
-/** Large cases first, each that has a kernel the ones before have not; as for a GPU where it can be. */
-function chosen(): Choice[] {
+/** In the order given, each that has a kernel the ones before have not; as for a GPU where it can be. */
+function covering(cases: readonly OpCase[]): Choice[] {
   const seen = new Set<string>();
-  const cases = [...allCases].sort((a, b) => size(b) - size(a));
   const variants = cases.flatMap((c) => [null, ...(c.variants ?? [])].map((variant) => ({ c, variant })));
   const choices = [false, true].flatMap((isCpu) => variants.map((choice) => ({ ...choice, isCpu })));
   return choices.filter((choice) => {
@@ -61,6 +61,14 @@ function chosen(): Choice[] {
     for (const kernel of fresh) seen.add(kernel);
     return fresh.length > 0;
   });
+}
+
+/** Every kernel with a large case, and with one of many channels. */
+function chosen(): Choice[] {
+  const key = ({ c, variant, isCpu }: Choice) => `${c.op} ${c.name} ${variant} ${isCpu}`;
+  const by = (measure: (c: OpCase) => number) => [...allCases].sort((a, b) => measure(b) - measure(a));
+  const choices = [...covering(by(sizeOf)), ...covering(by(channelsOf))];
+  return [...new Map(choices.map((choice) => [key(choice), choice])).values()];
 }
 
 /** Outputs and gradients. */
