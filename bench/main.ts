@@ -57,7 +57,7 @@ async function withDevice(
   { adapter, precision = 'full' }: { adapter?: string; precision?: Precision },
   work: (device: Device) => Promise<void>,
 ): Promise<void> {
-  const device = await openDevice({ adapter, exactStamps: true, tensorCores: precision === 'mixed' });
+  const device = await openDevice({ adapter, exactStamps: true, mixed: precision === 'mixed' });
   try {
     usePrecision(device, precision);
     await work(device);

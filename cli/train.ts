@@ -283,7 +283,8 @@ await runCli(async () => {
   const stop = stopOnSignals();
   const device = await openDevice({
     adapter: args.adapter,
-    tensorCores: config.precision === 'mixed',
+    exactStamps: true, // for the tuner, whose layers may take less than Dawn's usual step
+    mixed: config.precision === 'mixed',
   });
   try {
     const observer = progressObserver(device, config, options);

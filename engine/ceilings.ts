@@ -44,7 +44,7 @@ const CHAINS = { chains8: 8, chains12: 12, chains16: 16, chains32: 32 };
 const leastMs = (device: Device) => (device.isCpu ? 15 : 4);
 
 async function fmaCandidate(device: Device, entry: keyof typeof CHAINS, o: Tensor, groups: number) {
-  const LOOPS = 128;
+  const LOOPS = device.isCpu ? 128 : 1024;
   const WG = 64;
   const program = await record(device, () => {
     launch({
@@ -63,15 +63,16 @@ async function fmaCandidate(device: Device, entry: keyof typeof CHAINS, o: Tenso
 /** Workgroups that keep the adapter busy for long enough. */
 async function fmaGroups(watch: Stopwatch, o: Tensor): Promise<number> {
   const { device } = watch;
+  const most = Math.min(o.shape[0] / 64, device.gpu.limits.maxComputeWorkgroupsPerDimension);
   let groups = device.isCpu ? 64 : 1024;
-  for (const most = o.shape[0] / 64; groups < most; groups *= 4) {
+  for (; groups < most; groups *= 4) {
     const { program } = await fmaCandidate(device, 'chains12', o, groups);
     await timeOnce(watch, program.steps, 1);
     const ms = await timeOnce(watch, program.steps, 1);
     dispose(program);
     if (ms * 4 > leastMs(device)) break;
   }
-  return Math.min(groups * 2, o.shape[0] / 64);
+  return Math.min(groups * 2, most);
 }
 
 async function copyCandidate(device: Device, x: Tensor, y: Tensor, WG: number, PER: number) {

@@ -12,8 +12,12 @@ export interface NodeOpenOptions extends OpenOptions {
   readonly backend?: string;
   /** Time stamps to the nanosecond instead of Dawn's usual 0.07 ms (it rounds them against spying pages). */
   readonly exactStamps?: boolean;
-  /** Allow Dawn's unsafe features, which tensor cores are one of. For mixed precision. */
-  readonly tensorCores?: boolean;
+  /**
+   * For mixed precision: 16-bit floats on NVIDIA's Vulkan drivers, where Dawn hides them (some versions
+   * failed its conformance tests; `npm test` checks their values), and Dawn's unsafe features, which tensor
+   * cores are one of.
+   */
+  readonly mixed?: boolean;
 }
 
 async function instance(options: NodeOpenOptions): Promise<GPU> {
@@ -23,7 +27,7 @@ async function instance(options: NodeOpenOptions): Promise<GPU> {
   if (options.backend) flags.push(`backend=${options.backend}`);
   if (options.adapter) flags.push(`adapter=${options.adapter}`);
   if (options.exactStamps) flags.push('disable-dawn-features=timestamp_quantization');
-  if (options.tensorCores) flags.push('enable-dawn-features=allow_unsafe_apis');
+  if (options.mixed) flags.push('enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia');
   const key = flags.join(' ');
   holder.adawnInstances ??= new Map();
   const known = holder.adawnInstances.get(key);

@@ -177,6 +177,16 @@ function append(item: Launch): void {
   launches.push(item);
 }
 
+function checkGrid(device: Device, label: string, grid: LaunchParts['grid']): void {
+  if (grid.some((n) => n < 1)) throw new KernelError(`${label}: grid ${show(grid)} has nothing to do`);
+  const limit = device.gpu.limits.maxComputeWorkgroupsPerDimension;
+  if (grid.every((n) => n <= limit)) return;
+  throw new ShapeError(
+    `${label}: ${Math.max(...grid)} workgroups in a row, this adapter allows ${limit}: ` +
+      'use a smaller --size, --ch or --batch',
+  );
+}
+
 /** Appends one dispatch. Which bindings it writes is read off the kernel's text. */
 export function launch(parts: LaunchParts): void {
   const { device } = recorder();
@@ -186,13 +196,10 @@ export function launch(parts: LaunchParts): void {
   if (kinds.length !== bind.length) {
     throw new KernelError(`${label}: kernel ${name} has ${kinds.length} bindings, got ${bind.length}`);
   }
-  const limit = device.gpu.limits.maxComputeWorkgroupsPerDimension;
-  if (grid.some((n) => n < 1 || n > limit)) {
-    throw new KernelError(`${label}: grid ${show(grid)} is outside 1..${limit}`);
-  }
   bind.forEach((tensor, i) => {
     checkBinding(device, label, tensor, kinds[i]);
   });
+  checkGrid(device, label, grid);
   const writes = kinds.map((kind) => kind === 'write' || kind === 'writeTexture');
   append({ kernel, label, bindings: bind, writes, grid, copies: [] });
 }

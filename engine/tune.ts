@@ -1,6 +1,7 @@
 import { vjp } from './autograd.ts';
 import { type Choice, choiceKey } from './choice.ts';
 import type { Device } from './device.ts';
+import { KernelError } from './errors.ts';
 import { conv2d } from './ops/conv2d.ts';
 import { paperDevice } from './paper.ts';
 import { dispose, record, run } from './program.ts';
@@ -109,14 +110,20 @@ async function tuneOne(watch: Stopwatch, choice: Choice, warn: (message: string)
   let expected: Float32Array[] | null = null;
   try {
     for (const name of names) {
-      const program = await recordTrial(device, choice, name, trial, t);
+      const key = choiceKey(choice.op, choice.sizes);
+      const program = await recordTrial(device, choice, name, trial, t).catch((error: unknown) => {
+        // What this driver's compiler refuses is no candidate; without the preferred one nothing runs.
+        if (name === names[0] || !(error instanceof KernelError)) throw error;
+        warn(`${key}: ${name}: ${error.message.split('\n')[0]}`);
+        return null;
+      });
+      if (!program) continue;
       programs.push({ name, program });
       const values = await outputsOf(device, program);
       expected ??= values;
       const error = Math.max(...values.map((v, i) => difference(v, expected![i])));
       if (error <= TOLERANCE) continue;
       dispose(programs.pop()!.program);
-      const key = choiceKey(choice.op, choice.sizes);
       warn(`${key}: ${name} differs from ${names[0]} by ${error.toExponential(1)}`);
     }
     if (programs.length < 2) return choice.preferred;

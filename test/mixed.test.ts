@@ -15,7 +15,7 @@ import { useDevice } from './device.ts';
 import { TINY } from './engine/models.ts';
 import { lossesOf } from './train/session.ts';
 
-const gpu = useDevice();
+const gpu = useDevice({ mixed: true });
 afterEach(() => {
   gpu.device.variants = {};
   usePrecision(gpu.device, 'full');

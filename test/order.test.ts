@@ -111,6 +111,12 @@ async function compute(device: Device, choice: Choice): Promise<Record<string, F
   }
 }
 
+/** ‖a − b‖ / ‖b‖ */
+function distance(a: Float32Array, b: Float32Array): number {
+  const size = b.reduce((sum, x) => sum + x * x, 0);
+  return Math.sqrt(a.reduce((sum, x, i) => sum + (x - b[i]) ** 2, 0) / (size || 1));
+}
+
 /** Kernels whose text has workgroup memory or barriers, or takes one of them from a lib. */
 function withMemory(): string[] {
   const files = readdirSync(new URL('../kernels', import.meta.url), { recursive: true }) as string[];
@@ -126,7 +132,12 @@ test('the order of invocations changes nothing', async () => {
   expect([...covered].sort()).toEqual(withMemory().sort());
   for (const choice of choices) {
     const expected = await compute(forward.device, choice);
-    expect(await compute(backward.device, choice), nameOf(choice)).toEqual(expected);
+    const found = await compute(backward.device, choice);
+    if (forward.device.isCpu) expect(found, nameOf(choice)).toEqual(expected);
+    // Compilers of GPUs may contract other sums in another text.
+    else
+      for (const name of Object.keys(expected))
+        expect(distance(found[name], expected[name])).toBeLessThan(1e-6);
   }
   expect(reorderings).toBeGreaterThan(covered.size);
 }, 400_000);

@@ -103,7 +103,7 @@ describe('kernels of mixed precision', () => {
   });
 
   test('for tensor cores are legal', async () => {
-    const device = await openDevice({ backend: 'null', tensorCores: true });
+    const device = await openDevice({ backend: 'null', mixed: true });
     const kernels: Kernels = new Map();
     try {
       for (const c of allCases.filter(({ op }) => op === 'conv2d')) {

@@ -108,7 +108,9 @@ describe('a run that does not fit', () => {
     const out = join(root, 'huge');
     const model = { ...DEFAULT_RUN.model, light: false, size: 4096 };
     const message = await tryTraining({ ...CONFIG, model }, options(out));
-    expect(message).toMatch(/(needs .*GiB of GPU memory|MiB in one binding).*; these fit: .*--size \d+ \(/);
+    expect(message).toMatch(
+      /(needs .*GiB of GPU memory|MiB in one binding|workgroups in a row).*; these fit: .*--size \d+ \(/,
+    );
     await expect(readdir(out)).rejects.toThrow(); // it was not even begun
   });
 

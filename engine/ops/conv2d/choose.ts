@@ -58,7 +58,8 @@ function mixedCandidates(device: Device): ConvPath[] {
 /** What a tuner may try: the naive path is never the fastest. Sizes of tiles are for GPUs. */
 function candidatesFor(device: Device, sizes: ConvSizes): ConvPath[] {
   const columns: ConvPath[] = prefersColumns(sizes) ? ['columns'] : [];
-  if (device.precision === 'mixed') return [...columns, ...mixedCandidates(device)];
+  // Columns stay in float32, from which 16 bits differ by more than rounding may.
+  if (device.precision === 'mixed') return columns.length > 0 ? columns : mixedCandidates(device);
   const list: ConvPath[] = fitsWinograd(device, sizes) ? ['winograd', ...columns] : columns;
   if (fitsGather(device, sizes)) list.push('gather');
   else list.push('gatherTiled');
