@@ -1,13 +1,13 @@
 import { readdirSync } from 'node:fs';
 import { beforeAll, expect, test } from 'vitest';
-import { vjp } from '../engine/autograd.ts';
 import type { Device } from '../engine/device.ts';
 import { fullText } from '../engine/kernel.ts';
-import { release, type Tensor } from '../engine/tensor.ts';
+import { release } from '../engine/tensor.ts';
 import { evaluate, tensorFrom } from '../engine/transfer.ts';
 import { allCases } from './cases/index.ts';
 import { type OpCase, values } from './cases/types.ts';
 import { useDevice } from './device.ts';
+import { difference, resultsOf } from './engine/results.ts';
 import { invocationsOf, reversed, TOGETHER } from './engine/reversed.ts';
 import { traceCase } from './engine/traceCase.ts';
 
@@ -96,23 +96,11 @@ async function compute(device: Device, choice: Choice): Promise<Record<string, F
   const seeds = c.reference(c.inputs).map(({ shape }, i) => upload(`dy${i}`, values(shape, 900 + i)));
   Object.assign(device, as(choice));
   try {
-    return await evaluate(device, () => {
-      const ys = c.run(inputs);
-      const targets = c.grad.map((name) => inputs[name]);
-      const grads = targets.length > 0 ? vjp(ys, seeds, targets) : [];
-      const named = grads.map((g, i) => [`d${c.grad[i]}`, g] as const);
-      return Object.fromEntries<Tensor>([...ys.map((y, i) => [`y${i}`, y] as const), ...named]);
-    });
+    return await evaluate(device, () => resultsOf(c, inputs, seeds));
   } finally {
     Object.assign(device, { isCpu, sharedKernels, subgroupSize, variants });
     for (const tensor of [...Object.values(inputs), ...seeds]) release(device, tensor);
   }
-}
-
-/** ‖a − b‖ / ‖b‖ */
-function distance(a: Float32Array, b: Float32Array): number {
-  const size = b.reduce((sum, x) => sum + x * x, 0);
-  return Math.sqrt(a.reduce((sum, x, i) => sum + (x - b[i]) ** 2, 0) / (size || 1));
 }
 
 /** Kernels whose text has workgroup memory or barriers, or takes one of them from a lib. */
@@ -135,7 +123,7 @@ test('the order of invocations changes nothing', async () => {
     // Compilers of GPUs may contract other sums in another text.
     else
       for (const name of Object.keys(expected))
-        expect(distance(found[name], expected[name])).toBeLessThan(1e-6);
+        expect(difference(expected[name], found[name]), name).toBeLessThan(1e-6);
   }
   expect(reorderings).toBeGreaterThan(covered.size);
 }, 800_000);

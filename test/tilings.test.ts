@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { vjp } from '../engine/autograd.ts';
 import { type Extents, tileFor } from '../engine/ops/conv2d/tile.ts';
 import { withRecorder } from '../engine/recorder.ts';
 import { release, type Tensor } from '../engine/tensor.ts';
@@ -10,6 +9,7 @@ import { cases as linear } from './cases/linear.ts';
 import { cases as spectralNorm } from './cases/spectralNorm.ts';
 import { type OpCase, values } from './cases/types.ts';
 import { useDevice } from './device.ts';
+import { difference, resultsOf } from './engine/results.ts';
 
 // Several ops tile their work otherwise on a processor that emulates a GPU than on a GPU. Each machine runs
 // one of the two: here both tilings run on whatever there is, and must agree.
@@ -23,23 +23,11 @@ async function compute(c: OpCase, inputs: Record<string, Tensor>, seeds: Tensor[
   Object.assign(device, { isCpu, sharedKernels: isCpu });
   if (c.op === 'conv2d') gpu.device.variants = { conv2d: 'winogradTiled' };
   try {
-    return await evaluate(gpu.device, () => {
-      const ys = c.run(inputs);
-      const targets = c.grad.map((name) => inputs[name]);
-      const grads = targets.length > 0 ? vjp(ys, seeds, targets) : [];
-      const named = grads.map((g, i) => [`d${c.grad[i]}`, g] as const);
-      return Object.fromEntries<Tensor>([...ys.map((y, i) => [`y${i}`, y] as const), ...named]);
-    });
+    return await evaluate(gpu.device, () => resultsOf(c, inputs, seeds));
   } finally {
     Object.assign(device, { isCpu: truth, sharedKernels });
     gpu.device.variants = {};
   }
-}
-
-function difference(a: Float32Array, b: Float32Array): number {
-  const norm = (x: Float32Array, y: Float32Array) =>
-    Math.sqrt(x.reduce((sum, value, i) => sum + (value - y[i]) ** 2, 0));
-  return norm(a, b) / (norm(a, new Float32Array(a.length)) || 1);
 }
 
 /** The transforms around Winograd's products; the other paths take the same kernels everywhere. */
