@@ -2,7 +2,7 @@
 // g = dy, with RELU 0 where (x - base) scale + shift <= 0 (as in backwardSums.wgsl). x, dy, dx [N, ROWS, C];
 // saved [7, N, G] from coefficients.wgsl, coefs [3, N, G] from backwardCoefficients.wgsl.
 // One invocation owns four channels of PER rows of one sample. PARTS = ceil(ROWS / PER).
-// needs: flat straddle
+// needs: flat straddle passing
 const N: u32 = 1;
 const ROWS: u32 = 2;
 const C: u32 = 4;
@@ -66,10 +66,7 @@ fn main(
   let end = e + min(PER, ROWS - p * PER) * C;
   for (; e < end; e += C) {
     let v = load_x(e) - base;
-    var h = load_dy(e);
-    if (RELU) {
-      h = select(vec4f(0), h, fma(v, scale, shift) > vec4f(0));
-    }
+    let h = passing(load_dy(e), v, scale, shift);
     store(e, g, fma(a, h, fma(b, v, c)));
   }
 }

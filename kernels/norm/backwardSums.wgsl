@@ -3,7 +3,7 @@
 // With RELU, g = 0 where (x - base) scale + shift <= 0, computed as in apply.wgsl: y is not read.
 // x, dy [N, ROWS, C]; saved [7, N, G] from coefficients.wgsl; partials [2, PARTS, N, G] vec4 (s1, s2).
 // One invocation per (n, part p of PER rows, four channels), rows in order. PARTS = ceil(ROWS / PER).
-// needs: flat straddle
+// needs: flat straddle passing
 const N: u32 = 1;
 const ROWS: u32 = 2;
 const C: u32 = 4;
@@ -40,10 +40,7 @@ struct Sums {
 
 fn term(e: u32, base: vec4f, scale: vec4f, shift: vec4f) -> Sums {
   let v = load_x(e) - base;
-  var g = load_dy(e);
-  if (RELU) {
-    g = select(vec4f(0), g, fma(v, scale, shift) > vec4f(0));
-  }
+  let g = passing(load_dy(e), v, scale, shift);
   return Sums(g, g * v);
 }
 

@@ -3,7 +3,7 @@
 // g = dy, with RELU 0 where (x - base) scale + shift <= 0, computed as in smallInstance.wgsl.
 // x, dy, dx [N, ROWS, C], C = 4 G; saved [4, N, G] from smallInstance.wgsl.
 // One invocation owns four channels of one sample and reads them twice, rows in order.
-// needs: flat
+// needs: flat passing
 const N: u32 = 1;
 const ROWS: u32 = 2;
 const G: u32 = 1;
@@ -35,10 +35,7 @@ fn main(
   var e = first;
   for (var r = 0u; r < ROWS; r++) {
     let v = x[e] - base;
-    var g = dy[e];
-    if (RELU) {
-      g = select(vec4f(0), g, fma(v, scale, shift) > vec4f(0));
-    }
+    let g = passing(dy[e], v, scale, shift);
     s1 += g;
     s2 = fma(g, v, s2);
     e += G;
@@ -48,10 +45,7 @@ fn main(
   e = first;
   for (var r = 0u; r < ROWS; r++) {
     let v = x[e] - base;
-    var g = dy[e];
-    if (RELU) {
-      g = select(vec4f(0), g, fma(v, scale, shift) > vec4f(0));
-    }
+    let g = passing(dy[e], v, scale, shift);
     dx[e] = fma(scale, g, fma(b, v, c));
     e += G;
   }

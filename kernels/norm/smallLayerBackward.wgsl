@@ -3,7 +3,7 @@
 // as in smallLayer.wgsl. x, dy, dx [N, ROWS, C], C = 4 G; saved [9, N, G] from smallLayer.wgsl.
 // One workgroup, which takes the samples in order; an invocation owns four channels, so WG >= G, and reads
 // them twice. ADD_DRHO, ADD_DGAMMA, ADD_DBETA: adds to what that one holds.
-// needs: total
+// needs: total passing
 const N: u32 = 1;
 const ROWS: u32 = 2;
 const G: u32 = 1;
@@ -41,10 +41,7 @@ fn sums(n: u32, g: u32) -> Sums {
   var e = n * ROWS * G + g;
   for (var r = 0u; r < ROWS; r++) {
     let v = x[e] - base;
-    var h = dy[e];
-    if (RELU) {
-      h = select(vec4f(0), h, fma(v, scale, shift) > vec4f(0));
-    }
+    let h = passing(dy[e], v, scale, shift);
     s1 += h;
     s2 = fma(h, v, s2);
     e += G;
@@ -65,10 +62,7 @@ fn write_dx(n: u32, g: u32, a: vec4f, b: vec4f, c: vec4f) {
   var e = n * ROWS * G + g;
   for (var r = 0u; r < ROWS; r++) {
     let v = x[e] - base;
-    var h = dy[e];
-    if (RELU) {
-      h = select(vec4f(0), h, fma(v, scale, shift) > vec4f(0));
-    }
+    let h = passing(dy[e], v, scale, shift);
     dx[e] = fma(a, h, fma(b, v, c));
     e += G;
   }
