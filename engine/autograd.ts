@@ -17,8 +17,8 @@ export interface VjpOptions {
   /** `null`: the gradient of a target that influences no output is null. Default: it is an error. */
   readonly missing?: 'null' | 'error';
   /**
-   * `use`: where a tensor has been overwritten since the forward pass used it, the way back takes what is there
-   * now (old activations, new weights). Default: it is an error.
+   * `use`: where a tensor has been overwritten since the forward pass used it, the way back takes what is
+   * there now (old activations, new weights). Default: it is an error.
    */
   readonly overwritten?: 'use' | 'error';
 }
@@ -160,8 +160,8 @@ function sharingOf(found: ReadonlyMap<number, Tensor>, cotangents: readonly Tens
 /**
  * Vector-Jacobian product: gradients of sum(outputs · cotangents) with respect to `targets`, in their order
  * (reverse mode). Only paths that lead to targets are walked, so a discriminator's step never enters the
- * generator. A tensor used several times receives the sum of its gradients. Gradients are tensors like others:
- * they can be differentiated again as far as the ops of the way back have rules themselves.
+ * generator. A tensor used several times receives the sum of its gradients. Gradients are tensors like
+ * others: they can be differentiated again as far as the ops of the way back have rules themselves.
  * @throws AdawnError when a target influences no output, when an op on the way has no rule (also: no rule for
  *   a second derivative), when a tensor that a rule reads was overwritten since; ShapeError when a rule gives
  *   a gradient of another shape than its input.
@@ -203,7 +203,8 @@ export function vjp(
     if (grad) final(target.id);
     else if (missing === 'error') {
       throw new AdawnError(
-        `gradients: ${nameOf(target)} does not influence the loss: leave it out, or ask for { missing: 'null' }`,
+        `gradients: ${nameOf(target)} does not influence the loss: leave it out, or ask for ` +
+          "{ missing: 'null' }",
       );
     }
     return grad ?? null;

@@ -29,8 +29,8 @@ function message(start: Tensor, launches: readonly Launch[]): string {
     ? `second derivative of ${backwardOf.get(way)}: no rule`
     : `${launches[0]?.label ?? nameOf(start)} has no rule for derivatives`;
   return (
-    `gradients: ${what} (${nameOf(start)} was computed from a tensor that gradients are asked for): wrap it in ` +
-    'constant() where it is meant to be one'
+    `gradients: ${what} (${nameOf(start)} was computed from a tensor that gradients are asked for): ` +
+    'wrap it in constant() where it is meant to be one'
   );
 }
 

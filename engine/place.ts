@@ -12,7 +12,9 @@ function uses({ bindings }: Launch, { buffer, offset, bytes }: Storage): boolean
   });
 }
 
-/** Whether a launch could bind `root` in that buffer: WebGPU lets it read the buffer or write it, not both. */
+/**
+ * Whether a launch could bind `root` in that buffer: WebGPU lets it read the buffer or write it, not both.
+ */
 function couldBind({ bindings, writes }: Launch, root: Tensor, buffer: GPUBuffer): boolean {
   const ours = writes.filter((_, i) => rootOf(bindings[i]) === root);
   const beside = writes.filter((_, i) => memoryOf(bindings[i]) === buffer);

@@ -7,15 +7,7 @@ import { kernelKey } from './kernel.ts';
 import { type MemoryPlan, planMemory, pruneLaunches } from './plan.ts';
 import { type Launch, withRecorder } from './recorder.ts';
 import { show } from './shape.ts';
-import {
-  bytesOf,
-  expectAlive,
-  offsetInRoot,
-  rootOf,
-  type Storage,
-  storageOf,
-  type Tensor,
-} from './tensor.ts';
+import { expectAlive, rootOf, type Tensor } from './tensor.ts';
 import { untilDone } from './waiting.ts';
 
 /** A recorded piece of work with fixed shapes: run it as often as you like, then dispose of it. */

@@ -242,10 +242,10 @@ export function grid1d(threads: number, workgroup: number): [number, number, num
 }
 
 /**
- * Declares an op to the autograd: what it computed from what, and the rule back. Launches that nobody declares
- * have no derivative: where one is asked for, `gradients` throws.
- * @param reads tensors whose values the rule reads, all inputs and outputs unless said otherwise: when one has
- *   been overwritten by the time the rule is applied, `gradients` throws
+ * Declares an op to the autograd: what it computed from what, and the rule back. Launches that nobody
+ * declares have no derivative: where one is asked for, `gradients` throws.
+ * @param reads tensors whose values the rule reads, all inputs and outputs unless said otherwise: when one
+ *   has been overwritten by the time the rule is applied, `gradients` throws
  */
 export function differentiable(
   op: string,
@@ -275,8 +275,8 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
 }
 
 /**
- * The same values without their past: gradients do not go through it (`torch.Tensor.detach`). Memory is shared,
- * nothing is launched.
+ * The same values without their past: gradients do not go through it (`torch.Tensor.detach`). Memory is
+ * shared, nothing is launched.
  */
 export function constant(x: Tensor): Tensor {
   const y = viewOf(x, x.shape);

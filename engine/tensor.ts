@@ -104,8 +104,8 @@ const owned = new WeakSet<Storage>();
 
 /**
  * Gives an allocated tensor's buffer back to the pool. Nothing may use the tensor any more.
- * @throws AdawnError when the tensor's memory is not its own (an intermediate, a program's output, a part of a
- *   flat buffer), or was released before
+ * @throws AdawnError when the tensor's memory is not its own (an intermediate, a program's output, a part of
+ *   a flat buffer), or was released before
  */
 export function release(device: Device, { storage, label, shape }: Tensor): void {
   const name = `release: ${label || 'a tensor'} ${show(shape)}`;

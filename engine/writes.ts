@@ -13,7 +13,9 @@ interface WrittenRange {
   latest: number;
 }
 
-/** Which launches of the program being recorded wrote which memory: tells whether a value is still the same. */
+/**
+ * Which launches of the program being recorded wrote which memory: tells whether a value is still the same.
+ */
 export interface Writes {
   /** By id of the tensor that owns the memory. */
   readonly intermediates: Map<number, Written>;

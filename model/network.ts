@@ -132,7 +132,8 @@ function partsOf(
 /**
  * Adds the gradients of sum(outputs · cotangents) by the parameters of one network: the first piece of each
  * is computed where Adam reads it (no copy) unless somebody else needs it too, later ones are added there. So
- * what a loss needs for its way back is free again as soon as it was walked, and no piece waits for the others.
+ * what a loss needs for its way back is free again as soon as it was walked, and no piece waits for the
+ * others.
  * @returns the gradients by `others`, from the same walk
  * @throws AdawnError as `vjp` does
  */
@@ -159,7 +160,8 @@ export function collect(
   const lost = found.slice(0, needed).indexOf(null);
   if (lost >= 0) {
     throw new AdawnError(
-      `collect: ${nameOf(all[lost])} does not influence the loss; { missing: 'zero' } allows that of parameters`,
+      `collect: ${nameOf(all[lost])} does not influence the loss; ` +
+        "{ missing: 'zero' } allows that of parameters",
     );
   }
   if (missing === 'zero') for (const at of places) zero.add(at);

@@ -165,7 +165,7 @@ describe('second derivatives', () => {
   test('are right through linear ops, whose rules are ops themselves', async () => {
     const [x, s] = [put([64], Array(64).fill(1)), put([1], [3], 's')];
     const { g } = await run(() => {
-      // y = 2 s x as a sum of windows, reshaped; its vjp with a cotangent of s-dependent values is linear in s.
+      // y = 2x, and its gradient with the cotangent 2x is 4x, which is linear in x.
       const y = reshape(concat(split(add(x, x), 0, [64]), 0), [8, 8]);
       const dy = reshape(slice(add(x, x), 0, 0, 64), [8, 8]);
       const [dx] = vjp([y], [dy], [x]); // 2 dy = 4 x
@@ -261,7 +261,7 @@ describe('a tensor overwritten between forward and backward', () => {
     for (let i = 0; i < 4; i++) expect(dx[i]).toBeCloseTo(8 * now[i], 5);
   });
 
-  test('does not matter where the rule reads no values, or another part of the buffer was written', async () => {
+  test('does not matter where the rule reads no values, or the write was elsewhere', async () => {
     const [x, z] = [put([4], [1, 2, 3, 4]), put([4], [5, 5, 5, 5], 'z')];
     const { g } = await run(() => {
       const y = add(x, x);

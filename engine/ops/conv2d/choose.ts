@@ -36,7 +36,9 @@ function gainsByWinograd(sizes: ConvSizes): boolean {
   return channels >= WINOGRAD_CHANNELS && winogradTiles(sizes) >= WINOGRAD_TILES;
 }
 
-/** The tiles of a fast algorithm as this device multiplies them best; null where it cannot compute a layer. */
+/**
+ * The tiles of a fast algorithm as this device multiplies them best; null where it cannot compute a layer.
+ */
 function winogradPath(device: Device, sizes: ConvSizes): 'winograd' | 'winogradTiled' | null {
   if (device.isCpu && fitsWinograd(device, sizes, true)) return 'winograd';
   return fitsWinograd(device, sizes, false) ? 'winogradTiled' : null;

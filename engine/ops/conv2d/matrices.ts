@@ -21,8 +21,9 @@ const LANES = 8;
 /** Where the operands of the products lie, and how they are multiplied. */
 export interface Store {
   /**
-   * Products read operands from textures, and lanes share loads by shuffles (fast on lavapipe; needs subgroups
-   * of 8). Else tiles of buffers go through workgroup memory (GPUs, and adapters without subgroups).
+   * Products read operands from textures, and lanes share loads by shuffles (fast on lavapipe; needs
+   * subgroups of 8). Else tiles of buffers go through workgroup memory (GPUs, and adapters without
+   * subgroups).
    */
   readonly textures: boolean;
   /** Size of those tiles; absent: what suits each product. */

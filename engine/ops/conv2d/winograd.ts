@@ -56,8 +56,8 @@ function tilingOf(device: Device, sizes: ConvSizes, textures: boolean): Tiling {
 }
 
 /**
- * Whether this algorithm computes a layer, with its operands in textures or in buffers: 3x3, stride 1, padded by
- * 1, channels in quads, matrices not too large.
+ * Whether this algorithm computes a layer, with its operands in textures or in buffers: 3x3, stride 1, padded
+ * by 1, channels in quads, matrices not too large.
  */
 export function fitsWinograd(device: Device, sizes: ConvSizes, textures: boolean): boolean {
   const { K, S, P, UP, CI, CO } = sizes;
