@@ -9,16 +9,8 @@ import { scalar } from '../../engine/scalar.ts';
 import { allocate, release, type Tensor } from '../../engine/tensor.ts';
 import { evaluate, read, tensorFrom, upload } from '../../engine/transfer.ts';
 import { plainSpec } from '../../model/layers.ts';
-import {
-  allocateEnsemble,
-  type Collection,
-  collect,
-  collection,
-  type Ensemble,
-  freeEnsemble,
-  lookup,
-  optimise,
-} from '../../model/network.ts';
+import { allocateEnsemble, type Ensemble, freeEnsemble, lookup } from '../../model/network.ts';
+import { type Collection, collect, collection, optimise } from '../../model/optimise.ts';
 import { allocateGroup, freeGroup, type ParameterGroup } from '../../model/parameters.ts';
 import { values } from '../cases/types.ts';
 import { useDevice } from '../device.ts';
