@@ -17,11 +17,11 @@ export interface AdamOptions {
 
 /** Networks whose parameters a range holds, one after the other, and where to tell that they are lost. */
 export interface Watch {
-  /** Where each network's parameters end, in floats from the start of the range; multiples of 4, ascending. */
+  /** Where each network's parameters end: ascending floats from the start of the range, multiples of 4. */
   readonly ends: readonly number[];
   /** Places in `flags`, one for each network. */
   readonly slots: readonly number[];
-  /** Persistent. The place of a network becomes 1 when it has a parameter or moment that is not finite. */
+  /** Persistent. A network's place becomes 1 when it has a parameter or moment that is not finite. */
   readonly flags: Tensor;
 }
 
