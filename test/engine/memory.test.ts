@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { memory } from '../../engine/device.ts';
+import { type Device, finish, memory, withinMemory } from '../../engine/device.ts';
 import { memoised } from '../../engine/memo.ts';
+import { Pool } from '../../engine/memory.ts';
 import { add, addInto } from '../../engine/ops/add.ts';
 import { concat, copyInto } from '../../engine/ops/concat.ts';
 import { conv2d } from '../../engine/ops/conv2d.ts';
@@ -273,5 +274,53 @@ describe('what a program gives out', () => {
     expect((await read(gpu.device, third.outputs.z))[127]).toBe(6);
     for (const program of [third, second, first]) dispose(program);
     free(x);
+  });
+});
+
+describe('memory that the GPU refuses', () => {
+  /** A device whose buffers of this many bytes cannot be had: Dawn makes invalid ones of them. */
+  function withoutRoomFor(bytes: number): Device {
+    const { gpu: real } = gpu.device;
+    const createBuffer = (parts: GPUBufferDescriptor) => {
+      if (parts.size !== bytes) return real.createBuffer(parts);
+      const invalid = real.createBuffer({ ...parts, size: real.limits.maxBufferSize + 4 });
+      return Object.defineProperty(invalid, 'size', { value: bytes });
+    };
+    let scopes: GPUErrorFilter[] = [];
+    const overrides: Record<string, unknown> = {
+      createBuffer,
+      pushErrorScope(filter: GPUErrorFilter) {
+        scopes = [...scopes, filter];
+        real.pushErrorScope(filter);
+      },
+      async popErrorScope() {
+        const filter = scopes[scopes.length - 1];
+        scopes = scopes.slice(0, -1);
+        const error = await real.popErrorScope();
+        return filter === 'out-of-memory' ? { message: 'refused' } : error;
+      },
+    };
+    const get = (target: GPUDevice, name: keyof GPUDevice) => {
+      if (name in overrides) return overrides[name];
+      const value = target[name];
+      return typeof value === 'function' ? value.bind(target) : value;
+    };
+    const stub = new Proxy(real, { get: get as ProxyHandler<GPUDevice>['get'] });
+    return { ...gpu.device, gpu: stub, pool: new Pool(stub), failure: null };
+  }
+
+  test('is told in one sentence, and harms nothing else', async () => {
+    const device = withoutRoomFor(4096);
+    const parts = [{ label: 'weight', shape: [1024] }];
+    const refused = withinMemory(
+      device,
+      () => flatBuffer(device, parts, 'parameters'), // clears the buffer, which is invalid
+      ({ buffer }) => device.pool.release(buffer),
+    );
+    await expect(refused).rejects.toThrow(/the GPU is out of memory \(0 MiB in use, 1 MiB more needed\)/);
+    expect(memory(device)).toMatchObject({ live: 0, pooled: 0 });
+    await finish(gpu.device);
+    await new Promise((wake) => setTimeout(wake, 50)); // news of errors comes by events
+    expect(gpu.device.failure).toBeNull();
   });
 });
