@@ -15,6 +15,7 @@ import { DEFAULTS } from '../model/ugatit.ts';
 import { stepOnPaper } from '../train/kernels.ts';
 import { type BenchSize, benchCases } from './cases/index.ts';
 import { headerOf, slugOf } from './header.ts';
+import { paper, paperOptions } from './paper/command.ts';
 import { tableHead, tableLine } from './report/table.ts';
 import { resultsFolder, writeReport } from './report/write.ts';
 import { type BenchRun, runCase } from './run.ts';
@@ -207,6 +208,12 @@ const cli = yargs(hideBin(process.argv))
             writeFileSync(args.json, `${JSON.stringify({ config, precision, ...report }, null, 1)}\n`);
         }),
       ),
+  )
+  .command(
+    'paper',
+    'What to expect of an iteration on a GPU that is not at hand: every launch, its work and its time.',
+    paperOptions,
+    (args) => runCli(() => paper(args)),
   )
   .wrap(110)
   .strict()
