@@ -97,24 +97,23 @@ function why({ bound: name, rounds }: Estimate): string {
 }
 
 /** Launches that do the same are one line. */
-function dearest({ launches, totals, rates }: Report, top: number): string[] {
+function dearest({ launches, rates }: Report, top: number): string[] {
   const keyOf = (e: Estimate) =>
     [e.kernel, e.groups, shapesOf(e), why(e), e.own_ms.toFixed(4), e.launch.label].join(' ');
   const rows = groupedBy(launches, keyOf)
     .slice(0, top)
     .map(({ list: [first], sums }) => [
-      shortened(`${first.launch.label}  ${shapesOf(first)}`, 46),
+      shortened(`${first.launch.label}  ${shapesOf(first)}`, 43),
       `${sums.launches}x`,
       `${first.groups}`,
       (first.groups / (rates.card.cores * first.resident)).toFixed(1),
       first.rounds ? `${first.rounds.longest}` : '',
       ms(first.ms),
       ms(sums.ms),
-      percent(sums.ms / totals.ms),
       times(first.own_ms / first.roofline_ms),
       why(first),
     ]);
-  const head = ['', 'number', 'groups', 'waves', 'rounds', 'each', 'ms', 'share', 'x roof', 'why'];
+  const head = ['', 'number', 'groups', 'waves', 'rounds', 'each', 'ms', 'x roof', 'why'];
   return table(head, rows);
 }
 
