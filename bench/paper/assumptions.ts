@@ -55,7 +55,7 @@ export const ASSUMPTIONS: Assumptions = {
 
 const percent = (share: number) => `${Number((share * 100).toPrecision(3))} %`;
 
-/** Each assumption as a sentence's end, with a value put in. */
+/** Each assumption with a value put in. */
 export const SAID: Readonly<Record<AssumptionName, (value: number) => string>> = {
   arithmetic: (v) => `multiply-adds alone reach ${percent(v)} of the peak, at the clock kept under load`,
   bandwidth: (v) => `copying reaches ${percent(v)} of the memory's bandwidth`,
@@ -64,13 +64,28 @@ export const SAID: Readonly<Record<AssumptionName, (value: number) => string>> =
   memoryUs: (v) => `a load from memory takes ${v} us`,
   cacheUs: (v) => `a load from the cache takes ${v} us`,
   unrolled: (v) => `a loop has the loads of ${v} turns under way`,
-  small: (v) => `products by tiles of 64x64 reach ${percent(v)} of the same on a full core`,
-  tall: (v) => `those by tiles of 128x64 ${percent(v)}`,
-  large: (v) => `those by tiles of 128x128 ${percent(v)}`,
-  smallRegisters: (v) => `tiles of 64x64 take ${v} registers an invocation`,
-  tallRegisters: (v) => `those of 128x64 ${v}`,
-  largeRegisters: (v) => `those of 128x128 ${v}`,
+  small: (v) => `tiles of 64x64 reach ${percent(v)} of what multiply-adds alone do, on a full core`,
+  tall: (v) => `tiles of 128x64 reach ${percent(v)} of that`,
+  large: (v) => `tiles of 128x128 reach ${percent(v)} of that`,
+  smallRegisters: (v) => `an invocation of a 64x64 tile takes ${v} registers`,
+  tallRegisters: (v) => `one of a 128x64 tile ${v}`,
+  largeRegisters: (v) => `one of a 128x128 tile ${v}`,
   roundUs: (v) => `${v} us of a round of a tile only other workgroups of the core can fill`,
   unaligned: (v) => `rounds that load number by number take ${v} times as long`,
   hostUs: (v) => `the host spends ${v} us on a launch`,
+};
+
+/** Those a measurement can speak of, as headings of numbers. */
+export const NAMED: Readonly<Partial<Record<AssumptionName, string>>> = {
+  arithmetic: 'multiply-adds, share of the peak',
+  bandwidth: 'memory, share of the bandwidth',
+  cacheGbps: 'cache, GB/s',
+  gapUs: 'wait between launches, us',
+  memoryUs: 'load from memory, us',
+  cacheUs: 'load from the cache, us',
+  small: 'tiles of 64x64, share',
+  tall: 'tiles of 128x64, share',
+  large: 'tiles of 128x128, share',
+  roundUs: 'round of a lone tile, us more',
+  unaligned: 'loads number by number, times',
 };

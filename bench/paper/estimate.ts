@@ -106,20 +106,24 @@ export function sumsOf(list: readonly Estimate[]): Sums {
   };
 }
 
-/** Launches by what `keyOf` says of them, the dearest first. */
-export function groupedBy(
-  list: readonly Estimate[],
-  keyOf: (e: Estimate) => string,
-): { key: string; list: Estimate[]; sums: Sums }[] {
-  const groups = new Map<string, Estimate[]>();
-  for (const estimate of list) {
-    const key = keyOf(estimate);
+/** Members of a list by what `keyOf` says of them, with the sum of what `weigh` does; the heaviest first. */
+export function grouped<T>(list: readonly T[], keyOf: (item: T) => string, weigh: (item: T) => number) {
+  const groups = new Map<string, T[]>();
+  for (const item of list) {
+    const key = keyOf(item);
     const known = groups.get(key);
-    if (known) known.push(estimate);
-    else groups.set(key, [estimate]);
+    if (known) known.push(item);
+    else groups.set(key, [item]);
   }
-  const all = [...groups].map(([key, members]) => ({ key, list: members, sums: sumsOf(members) }));
-  return all.sort((a, b) => b.sums.ms - a.sums.ms);
+  const sum = (members: readonly T[]) => members.reduce((total, item) => total + weigh(item), 0);
+  const all = [...groups].map(([key, members]) => ({ key, list: members, weight: sum(members) }));
+  return all.sort((x, y) => y.weight - x.weight);
+}
+
+/** Names launches that do the same in the same time. */
+export function sameWork({ launch, own_ms }: Estimate): string {
+  const shapes = launch.bindings.map(({ shape }) => shape.join('x'));
+  return [launch.label, kernelKey(launch.kernel!), ...shapes, own_ms.toFixed(4)].join(' ');
 }
 
 /** The iteration in a few numbers. */

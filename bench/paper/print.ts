@@ -1,6 +1,7 @@
 import type { UgatitConfig } from '../../model/ugatit.ts';
 import { type AssumptionName, SAID } from './assumptions.ts';
-import { type Estimate, groupedBy, type Sums, sumsOf, type Totals } from './estimate.ts';
+import { type Estimate, grouped, sameWork, sumsOf, type Totals } from './estimate.ts';
+import { giga, ms, percent, table, times, titleOf, why } from './format.ts';
 import type { Rates } from './time.ts';
 
 /** Everything that is printed of an iteration. */
@@ -13,123 +14,80 @@ export interface Report {
   readonly direct: ReadonlyMap<string, number>;
 }
 
-const giga = (n: number) => (n === 0 ? '' : n < 5e8 ? '<1' : (n / 1e9).toFixed(n < 1e10 ? 1 : 0));
-const ms = (n: number) => n.toFixed(n >= 9.995 ? 1 : n >= 0.0995 || n === 0 ? 2 : 3);
-const percent = (share: number) => `${(share * 100).toFixed(share < 0.0995 ? 1 : 0)} %`;
+/** Share of an iteration from which a line of its own is worth it. */
+const WORTH = 0.004;
 
-/** A table whose first column is text and the others numbers. */
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  const all = [head, ...rows];
-  const widths = head.map((_, column) => Math.max(...all.map((row) => row[column].length)));
-  const line = (row: readonly string[]) =>
-    row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  ');
-  return [line(head), widths.map((width) => '-'.repeat(width)).join('  '), ...rows.map(line)];
-}
-
-/** The part of a time that no better kernel for the same work could save. */
-const reached = ({ ms: all, roofline_ms }: Sums) => percent(roofline_ms / all);
-
-/** Lines of a table for groups that take a share of the time, and one for all others. */
-function grouped(report: Report, keyOf: (e: Estimate) => string, direct?: (key: string) => number): string[] {
-  const groups = groupedBy(report.launches, keyOf);
-  const shown = groups.filter(({ sums }) => sums.ms >= 0.004 * report.totals.ms);
-  const others = groups.filter((group) => !shown.includes(group));
-  const row = (key: string, sums: Sums, own?: number) => [
-    key,
-    `${sums.launches}`,
-    giga(sums.flops),
-    giga(sums.useful),
-    ...(direct ? [giga(own ?? 0)] : []),
-    giga(sums.bytes),
-    ms(sums.roofline_ms),
-    ms(sums.ms),
-    percent(sums.ms / report.totals.ms),
-    reached(sums),
-  ];
-  const sum = (list: typeof groups) => list.reduce((total, { key }) => total + (direct?.(key) ?? 0), 0);
-  const last = (name: string, list: typeof groups) =>
-    row(name, sumsOf(list.flatMap((group) => group.list)), sum(list));
-  const head = [
-    'launches',
-    'GFLOP',
-    'useful',
-    ...(direct ? ['direct'] : []),
-    'GB',
-    'roofline',
-    'ms',
-    'share',
-    'bound',
-  ];
+/** A table of launches by what `keyOf` says of them; those that take next to nothing share a line. */
+function byKey(report: Report, keyOf: (e: Estimate) => string, direct?: (key: string) => number): string[] {
+  const { launches, totals } = report;
+  const groups = grouped(launches, keyOf, (e) => e.ms);
+  const row = (name: string, list: readonly Estimate[], keys: readonly string[]) => {
+    const sums = sumsOf(list);
+    return [
+      ...[name, `${sums.launches}`, giga(sums.flops), giga(sums.useful)],
+      ...(direct ? [giga(keys.reduce((total, key) => total + direct(key), 0))] : []),
+      ...[giga(sums.bytes), ms(sums.roofline_ms), ms(sums.ms)],
+      ...[percent(sums.ms / totals.ms), percent(sums.roofline_ms / sums.ms)],
+    ];
+  };
+  const shown = groups.filter(({ weight }) => weight >= WORTH * totals.ms);
+  const small = groups.slice(shown.length);
+  const others = small.flatMap(({ list }) => list);
+  const keysOf = (list: typeof groups) => list.map(({ key }) => key);
   return table(
-    ['', ...head],
     [
-      ...shown.map(({ key, sums }) => row(key, sums, direct?.(key))),
-      ...(others.length > 0 ? [last(`${others.length} others`, others)] : []),
-      last('all', groups),
+      '',
+      'launches',
+      'GFLOP',
+      'useful',
+      ...(direct ? ['direct'] : []),
+      'GB',
+      'roofline',
+      'ms',
+      'share',
+      'of it',
+    ],
+    [
+      ...shown.map(({ key, list }) => row(key, list, [key])),
+      ...(small.length > 0 ? [row(`${small.length} others`, others, keysOf(small))] : []),
+      row('all', launches, keysOf(groups)),
     ],
   );
 }
 
-const shapesOf = ({ launch }: Estimate) => {
-  const shapes = launch.bindings.flatMap((t, i) =>
-    t.label === 'integers' ? [] : [(launch.writes[i] ? '→' : '') + t.shape.join('x')],
-  );
-  return shapes.filter((shape, i) => shapes.indexOf(shape) === i).join(' ');
-};
-
-const times = (ratio: number) => (ratio > 99.5 ? '>99' : ratio.toFixed(1));
-const shortened = (text: string, most: number) =>
-  text.length <= most ? text : `${text.slice(0, most - 1)}…`;
-
-/** Why a launch takes as long as it does, in two words. */
-const WHY: Readonly<Partial<Record<AssumptionName, string>>> = {
-  bandwidth: 'memory',
-  cacheGbps: 'cache',
-  memoryUs: 'loads',
-  cacheUs: 'loads',
-  gapUs: 'gap',
-  roundUs: 'few groups',
-};
-
-function why({ bound: name, rounds }: Estimate): string {
-  if (rounds?.unaligned) return `${rounds.size}, single`;
-  return rounds && name === 'roundUs' ? `${rounds.size}, few` : (WHY[name] ?? name);
-}
-
 /** Launches that do the same are one line. */
 function dearest({ launches, rates }: Report, top: number): string[] {
-  const keyOf = (e: Estimate) =>
-    [e.kernel, e.groups, shapesOf(e), why(e), e.own_ms.toFixed(4), e.launch.label].join(' ');
-  const rows = groupedBy(launches, keyOf)
-    .slice(0, top)
-    .map(({ list: [first], sums }) => [
-      shortened(`${first.launch.label}  ${shapesOf(first)}`, 43),
-      `${sums.launches}x`,
-      `${first.groups}`,
-      (first.groups / (rates.card.cores * first.resident)).toFixed(1),
-      first.rounds ? `${first.rounds.longest}` : '',
-      ms(first.ms),
-      ms(sums.ms),
-      times(first.own_ms / first.roofline_ms),
-      why(first),
-    ]);
-  const head = ['', 'number', 'groups', 'waves', 'rounds', 'each', 'ms', 'x roof', 'why'];
-  return table(head, rows);
+  const groups = grouped(launches, sameWork, (e) => e.ms).slice(0, top);
+  const rows = groups.map(({ list, weight }) => {
+    const [first] = list;
+    const { groups: count, resident, rounds, own_ms, roofline_ms } = first;
+    return [
+      ...[titleOf(first, 43), `${list.length}x`, `${count}`],
+      (count / (rates.card.cores * resident)).toFixed(1),
+      rounds ? `${rounds.longest}` : '',
+      ...[ms(first.ms), ms(weight), times(own_ms / roofline_ms), why(first)],
+    ];
+  });
+  return table(['', 'number', 'groups', 'waves', 'rounds', 'each', 'ms', 'x roof', 'why'], rows);
 }
 
 function fewGroups({ launches, totals, rates }: Report): string[] {
   const { cores } = rates.card;
   const few = launches.filter(({ groups }) => groups < cores);
-  const rows = groupedBy(few, ({ kernel }) => kernel)
-    .filter(({ sums }) => sums.ms >= 0.004 * totals.ms)
-    .map(({ key, list, sums }) => {
+  const kernels = grouped(
+    few,
+    ({ kernel }) => kernel,
+    (e) => e.ms,
+  );
+  const rows = kernels
+    .filter(({ weight }) => weight >= WORTH * totals.ms)
+    .map(({ key, list, weight }) => {
       const groups = list.map((e) => e.groups);
-      const range = `${Math.min(...groups)} to ${Math.max(...groups)}`;
-      return [key, `${sums.launches}`, range, ms(sums.ms)];
+      return [key, `${list.length}`, `${Math.min(...groups)} to ${Math.max(...groups)}`, ms(weight)];
     });
-  const { launches: count, ms: time } = totals.few;
   return [
-    `${count} launches have fewer workgroups than the ${cores} cores; they take ${ms(time)} ms, most of it these:`,
+    `${totals.few.launches} launches have fewer workgroups than the ${cores} cores; they take ` +
+      `${ms(totals.few.ms)} ms, most of it these:`,
     ...table(['', 'launches', 'groups', 'ms'], rows),
   ];
 }
@@ -177,15 +135,16 @@ export function printReport(report: Report, top: number): string {
     ...unknownLines(report),
     ...headLines(report),
     '',
-    'By op. GFLOP: operations run, edges of tiles included; direct: of convolutions as sums; of it: roofline / ms.',
-    ...grouped(
+    'By op. GFLOP: operations run, edges of tiles included; direct: of convolutions as sums;',
+    'of it: what the roofline is of the time.',
+    ...byKey(
       report,
       ({ launch }) => launch.label,
       (label) => direct.get(label) ?? 0,
     ),
     '',
     'By kernel.',
-    ...grouped(report, ({ kernel }) => kernel),
+    ...byKey(report, ({ kernel }) => kernel),
     '',
     'Dearest launches. waves: workgroups over those that all cores hold; x roof: time alone over roofline.',
     ...dearest(report, top),
