@@ -18,6 +18,8 @@ export interface NodeOpenOptions extends OpenOptions {
    * cores are one of.
    */
   readonly mixed?: boolean;
+  /** Dawn's toggles to enable besides; Dawn ignores names it does not know. */
+  readonly toggles?: readonly string[];
 }
 
 async function instance(options: NodeOpenOptions): Promise<GPU> {
@@ -27,7 +29,10 @@ async function instance(options: NodeOpenOptions): Promise<GPU> {
   if (options.backend) flags.push(`backend=${options.backend}`);
   if (options.adapter) flags.push(`adapter=${options.adapter}`);
   if (options.exactStamps) flags.push('disable-dawn-features=timestamp_quantization');
-  if (options.mixed) flags.push('enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia');
+  // In one flag: a second one would replace the first.
+  const mixed = options.mixed ? ['allow_unsafe_apis', 'vulkan_enable_f16_on_nvidia'] : [];
+  const toggles = [...mixed, ...(options.toggles ?? [])];
+  if (toggles.length > 0) flags.push(`enable-dawn-features=${toggles.join(',')}`);
   const key = flags.join(' ');
   holder.adawnInstances ??= new Map();
   const known = holder.adawnInstances.get(key);
