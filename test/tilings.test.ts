@@ -6,6 +6,7 @@ import { evaluate, tensorFrom } from '../engine/transfer.ts';
 import { cases as adam } from './cases/adam.ts';
 import { cases as conv2d } from './cases/conv2d.ts';
 import { cases as linear } from './cases/linear.ts';
+import { large as norm } from './cases/norm.ts';
 import { cases as spectralNorm } from './cases/spectralNorm.ts';
 import { type OpCase, values } from './cases/types.ts';
 import { useDevice } from './device.ts';
@@ -33,7 +34,7 @@ async function compute(c: OpCase, inputs: Record<string, Tensor>, seeds: Tensor[
 /** The transforms around Winograd's products; the other paths take the same kernels everywhere. */
 const winograd = conv2d.filter(({ variants }) => variants?.includes('winogradTiled'));
 
-for (const c of [...linear, ...spectralNorm, ...adam, ...winograd]) {
+for (const c of [...linear, ...norm, ...spectralNorm, ...adam, ...winograd]) {
   describe(c.op, () => {
     test(c.name, async () => {
       const inputs: Record<string, Tensor> = {};
@@ -46,7 +47,7 @@ for (const c of [...linear, ...spectralNorm, ...adam, ...winograd]) {
       const onCpu = await compute(c, inputs, seeds, true);
       const onGpu = await compute(c, inputs, seeds, false);
       for (const name of Object.keys(onCpu)) {
-        expect(difference(onCpu[name], onGpu[name]), name).toBeLessThan(2e-6);
+        expect(difference(onCpu[name], onGpu[name]), name).toBeLessThan(c.gradTolerance ?? 2e-6);
       }
       for (const tensor of [...Object.values(inputs), ...seeds]) release(gpu.device, tensor);
     });

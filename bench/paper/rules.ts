@@ -47,6 +47,12 @@ const dealt = (count: number, k: Constants) => Math.ceil(count / k.WG);
 /** Numbers in workgroup memory added one by one, in waits: sixteen take about as long as a load from the cache. */
 const added = (count: number) => count / 16;
 
+/** The same of kernels/lib/team.wgsl: a number and a meeting for each halving of a team. */
+const team = ({ TEAM }: Constants) => (TEAM > 1 ? 1 + added(2 * Math.ceil(Math.log2(TEAM))) : 0);
+
+/** Rounds of a workgroup that shares the parts of each of G groups among TEAM invocations. */
+const shared = (k: Constants) => Math.ceil(k.G / k.WIDTH);
+
 /** The same of kernels/lib/total.wgsl: an eighth of the workgroup's values, a meeting, and eight. */
 const total = ({ WG }: Constants) => 1 + added(WG / 8 + 8);
 
@@ -185,17 +191,18 @@ export const RULES: Readonly<Record<string, Rule>> = {
   ),
   'norm/apply': loop((k) => k.PER),
   'norm/backwardApply': loop((k) => k.PER),
-  'norm/backwardCoefficients:join': loop((k) => k.FAN),
   // Writes and reads again what it has added; samples one after the other.
-  'norm/backwardCoefficients:main': ({ values: k }) => ({
-    turns: k.N * dealt(k.G, k) * k.PARTS,
-    waits: k.N * (2 + (k.KIND ? total(k) : 0)),
+  'norm/backwardCoefficients': ({ values: k }) => ({
+    turns: k.N * shared(k) * k.RUN,
+    waits: k.N * (2 + shared(k) * team(k) + (k.KIND ? total(k) : 0)),
   }),
-  'norm/backwardSums': loop((k) => k.PER),
-  'norm/coefficients:join': loop((k) => k.FAN),
-  'norm/coefficients:main': ({ values: k }) => ({
-    turns: dealt(k.G, k) * k.PARTS,
-    waits: 2 + (k.KIND ? 2 * total(k) : 0),
+  'norm/backwardSums': both(
+    loop((k) => k.PER),
+    ({ values: k }) => ({ waits: 1 + team(k) }),
+  ),
+  'norm/coefficients': ({ values: k }) => ({
+    turns: shared(k) * k.RUN,
+    waits: 2 + shared(k) * team(k) + (k.KIND ? 2 * total(k) : 0),
   }),
   'norm/smallInstance': loop((k) => 2 * k.ROWS),
   'norm/smallInstanceBackward': loop((k) => 2 * k.ROWS),
@@ -209,7 +216,10 @@ export const RULES: Readonly<Record<string, Rule>> = {
       waits: k.N * (1 + total(k)),
     }),
   ),
-  'norm/statistics': loop((k) => k.PER),
+  'norm/statistics': both(
+    loop((k) => k.PER),
+    ({ values: k }) => ({ waits: 1 + team(k) }),
+  ),
   'spectralNorm/columns:join': loop((k, site) => bytesIn(site, 1) / 16 / k.QUADS),
   'spectralNorm/columns:main': both(
     power,
