@@ -1,6 +1,6 @@
-import { type Device, finish, memory } from '../engine/device.ts';
-import { median, profileProgram, type Share, sharesOf } from '../engine/profile.ts';
-import type { Stopwatch } from '../engine/timing.ts';
+import { type Device, finish, memory } from '../engine/device/device.ts';
+import { median, profileProgram, type Share, sharesOf } from '../engine/measure/profile.ts';
+import type { Stopwatch } from '../engine/measure/timing.ts';
 import { initialise } from '../model/network.ts';
 import { createUgatit, freeUgatit, type UgatitConfig } from '../model/ugatit.ts';
 import { values } from '../test/cases/types.ts';

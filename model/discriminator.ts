@@ -2,7 +2,7 @@ import { AdawnError } from '../engine/errors.ts';
 import { cam, heatMap } from '../engine/ops/cam.ts';
 import { conv2d } from '../engine/ops/conv2d.ts';
 import type { Updates } from '../engine/ops/spectralNorm.ts';
-import type { Tensor } from '../engine/tensor.ts';
+import type { Tensor } from '../engine/record/tensor.ts';
 import {
   convSpecs,
   type Lookup,

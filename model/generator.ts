@@ -1,11 +1,11 @@
-import { checkpoint } from '../engine/checkpoint.ts';
 import { AdawnError } from '../engine/errors.ts';
+import { checkpoint } from '../engine/grad/recompute.ts';
 import { camPool } from '../engine/ops/cam/pool.ts';
 import { cam, heatMap } from '../engine/ops/cam.ts';
 import { linear, splitRows } from '../engine/ops/linear.ts';
 import { adailn, iln, instanceNorm } from '../engine/ops/norm.ts';
-import { reshape } from '../engine/recorder.ts';
-import type { Tensor } from '../engine/tensor.ts';
+import { reshape } from '../engine/record/recorder.ts';
+import type { Tensor } from '../engine/record/tensor.ts';
 import { channelSpec, conv, convSpecs, type Lookup, linearSpec, one, plainSpec } from './layers.ts';
 import type { ParameterSpec } from './parameters.ts';
 

@@ -1,6 +1,6 @@
-import type { Device } from '../engine/device.ts';
+import type { Device } from '../engine/device/device.ts';
 import { normalStream, uniformStream } from '../engine/random.ts';
-import { elements } from '../engine/shape.ts';
+import { elements } from '../engine/record/shape.ts';
 import type { Lookup } from './layers.ts';
 import {
   allocateGroup,

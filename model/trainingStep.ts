@@ -1,9 +1,9 @@
-import { gradients } from '../engine/autograd.ts';
+import { gradients } from '../engine/grad/autograd.ts';
 import { concat, split } from '../engine/ops/concat.ts';
 import { bceWithLogitsToConstant, l1Loss, mseToConstantPair, type Target } from '../engine/ops/loss.ts';
 import { weightedSum } from '../engine/ops/weightedSum.ts';
-import { scalar } from '../engine/scalar.ts';
-import type { Tensor } from '../engine/tensor.ts';
+import { scalar } from '../engine/record/constants.ts';
+import type { Tensor } from '../engine/record/tensor.ts';
 import { discriminator, type Judgement } from './discriminator.ts';
 import type { Translation } from './generator.ts';
 import { lookup } from './network.ts';

@@ -1,6 +1,6 @@
-import type { Device } from '../engine/device.ts';
+import type { Device } from '../engine/device/device.ts';
 import { AdawnError } from '../engine/errors.ts';
-import type { Tensor } from '../engine/tensor.ts';
+import type { Tensor } from '../engine/record/tensor.ts';
 import { checkDiscriminator, discriminatorSpecs } from './discriminator.ts';
 import { generator, generatorSpecs, type Translation } from './generator.ts';
 import { allocateEnsemble, type Ensemble, freeEnsemble, lookup } from './network.ts';

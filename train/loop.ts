@@ -1,4 +1,4 @@
-import { type Device, withinMemory } from '../engine/device.ts';
+import { type Device, withinMemory } from '../engine/device/device.ts';
 import { AdawnError } from '../engine/errors.ts';
 import { checkConfig, createUgatit, freeUgatit, type Ugatit } from '../model/ugatit.ts';
 import { saveCheckpoint } from './checkpoint.ts';

@@ -1,9 +1,9 @@
-import type { Device } from '../../engine/device.ts';
-import { Pool } from '../../engine/memory.ts';
-import { paperDevice } from '../../engine/paper.ts';
-import { type Precision, usePrecision } from '../../engine/precision.ts';
-import { type Recording, trace } from '../../engine/program.ts';
-import { allocate, type Tensor } from '../../engine/tensor.ts';
+import type { Device } from '../../engine/device/device.ts';
+import { paperDevice } from '../../engine/device/paper.ts';
+import { Pool } from '../../engine/device/pool.ts';
+import { type Precision, usePrecision } from '../../engine/device/precision.ts';
+import { allocate, type Tensor } from '../../engine/record/tensor.ts';
+import { type Recording, trace } from '../../engine/run/program.ts';
 import { createUgatit, type UgatitConfig } from '../../model/ugatit.ts';
 import { recordStep } from '../../train/session.ts';
 import type { Card } from './cards.ts';
@@ -23,7 +23,7 @@ const SUBGROUP = 32;
 /** What was written into buffers on paper: the tables of sizes that some kernels read. */
 const contents = new WeakMap<GPUBuffer, ArrayLike<number>>();
 
-/** Numbers of a constant tensor of this device (`integers` in engine/scalar.ts). */
+/** Numbers of a constant tensor of this device (`integers` in engine/record/constants.ts). */
 export function numbersOf(tensor: Tensor): ArrayLike<number> {
   return (tensor.storage && contents.get(tensor.storage.buffer)) ?? [];
 }
@@ -48,6 +48,7 @@ export async function deviceOnPaper(card: Card, precision: Precision = 'full'): 
     precision: 'full',
     tuning: { best: new Map(), noted: null },
     pipelines: new Map(),
+    dump: null,
     failure: null,
   });
   const writeBuffer = (buffer: GPUBuffer, _: number, data: ArrayLike<number>) => contents.set(buffer, data);
