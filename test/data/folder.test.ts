@@ -4,8 +4,7 @@ import { tmpdir } from 'node:os';
 import { basename, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { DataError } from '../../train/data/errors.ts';
-import { openDataset, resolveData, scanFolder } from '../../train/data/folder.ts';
+import { openDataset, scanFolder } from '../../train/data/folder.ts';
 import { countPictures, pictureName } from '../../train/data/source.ts';
 
 const shared = fileURLToPath(new URL('../../../shared/data/', import.meta.url));
@@ -51,29 +50,9 @@ describe('scanning', () => {
   });
 });
 
-describe('finding a data set', () => {
-  it('goes by name, by path, or to the drawn one', async () => {
-    await put('dataset/mine/trainA/1.jpg');
-    const dataRoot = join(root, 'dataset');
-    expect(await resolveData('mine', dataRoot)).toEqual({
-      kind: 'folder',
-      name: 'mine',
-      path: join(dataRoot, 'mine'),
-    });
-    expect(await resolveData(join(dataRoot, 'mine/'), 'x')).toMatchObject({ name: 'mine' });
-    expect(await resolveData('toy-cat2dog')).toEqual({ kind: 'toy' });
+describe('opening a data set', () => {
+  it('draws the embedded one', async () => {
     expect(countPictures((await openDataset('toy-cat2dog', { toy: { train: 7 } })).trainB)).toBe(7);
-  });
-
-  it('helps in three lines when there is none', async () => {
-    const error: Error = await resolveData('horse2zebra', join(root, 'none')).catch((e) => e);
-    expect(error).toBeInstanceOf(DataError);
-    const [sentence, ...help] = error.message.split('\n');
-    expect(sentence).toContain('there is no data set "horse2zebra"');
-    expect(help).toHaveLength(3);
-    expect(help[0]).toMatch(/get it: .*https:.*trainA, trainB, testA, testB/);
-    expect(help[1]).toContain('npx tsx cli/data.ts prepare');
-    expect(help[2]).toContain('toy-cat2dog');
   });
 
   it('leaves out what is no picture, and says so once', async () => {

@@ -1,13 +1,10 @@
 import { readdir, stat } from 'node:fs/promises';
-import { extname, isAbsolute, join, resolve } from 'node:path';
+import { extname, join } from 'node:path';
+import { isDirectory, resolveData, SPLITS, type Split } from './dataPath.ts';
 import { probeFile } from './decode.ts';
 import { DataError } from './errors.ts';
 import type { FileSource, Source } from './source.ts';
-import { TOY_NAME, type ToyOptions, toyDataset } from './toy/dataset.ts';
-
-/** The four folders of a data set, as the authors name them. */
-export const SPLITS = ['trainA', 'trainB', 'testA', 'testB'] as const;
-export type Split = (typeof SPLITS)[number];
+import { type ToyOptions, toyDataset } from './toy/dataset.ts';
 
 /** The extensions a folder scan takes, in any case: the authors' and the two that phones and cameras add. */
 export const EXTENSIONS = ['.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff', '.webp'];
@@ -22,51 +19,6 @@ export interface Dataset extends Record<Split, Source> {
   readonly name: string;
   /** Files that are no pictures although their names say so. */
   readonly skipped: readonly Skipped[];
-}
-
-/** Where a data set is: a folder, or our own drawings. */
-export type DataLocation = { kind: 'toy' } | { kind: 'folder'; name: string; path: string };
-
-/**
- * Finds the data set that a user means by `nameOrPath`: `toy-cat2dog`, a folder NAME below `dataRoot`, or the
- * path of a folder. Throws a DataError with three lines of help when there is none.
- */
-export async function resolveData(nameOrPath: string, dataRoot = 'dataset'): Promise<DataLocation> {
-  if (nameOrPath === TOY_NAME) return { kind: 'toy' };
-  const below = join(dataRoot, nameOrPath);
-  for (const path of isAbsolute(nameOrPath) ? [nameOrPath] : [below, nameOrPath]) {
-    if (await isDirectory(path)) return { kind: 'folder', name: nameOf(path), path };
-  }
-  throw new DataError(`${missing(nameOrPath, below)}\n${help(nameOrPath, dataRoot)}`);
-}
-
-const nameOf = (path: string): string => resolve(path).split(/[\\/]/).pop() || 'data';
-
-const isDirectory = async (path: string): Promise<boolean> =>
-  (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
-
-const missing = (name: string, below: string): string =>
-  /[\\/]/.test(name)
-    ? `there is no data set folder ${name}`
-    : `there is no data set "${name}": neither ${below} nor ./${name} is a folder`;
-
-/** Where the data sets of the paper come from. */
-const origins: Record<string, string> = {
-  selfie2anime: 'see "Dataset" at https://github.com/taki0112/UGATIT',
-  cat2dog: 'see "Datasets" at https://github.com/HsinYingLee/DRIT',
-};
-
-/** Three lines: where to get the data, how to use one's own, and what works without any. */
-function help(nameOrPath: string, dataRoot: string): string {
-  const name = nameOf(nameOrPath);
-  const origin =
-    origins[name] ??
-    'horse2zebra, vangogh2photo and others: https://efrosgans.eecs.berkeley.edu/cyclegan/datasets/';
-  return [
-    `  get it: ${origin}; unpack it so that ${join(dataRoot, name)} holds ${SPLITS.join(', ')}`,
-    `  or use your own pictures: npx tsx cli/data.ts prepare PICTURES_A PICTURES_B ${join(dataRoot, name)}`,
-    `  or start without any: the data set "${TOY_NAME}" is drawn by adawn itself`,
-  ].join('\n');
 }
 
 export interface OpenOptions {
@@ -88,6 +40,7 @@ export interface OpenOptions {
 export async function openDataset(nameOrPath: string, options: OpenOptions = {}): Promise<Dataset> {
   const { need = ['trainA', 'trainB'], warn = console.warn } = options;
   const location = await resolveData(nameOrPath, options.dataRoot);
+  if (location.note) warn(location.note);
   if (location.kind === 'toy') return { ...toyDataset(options.toy), skipped: [] };
   const { name, path } = location;
   const skipped: Skipped[] = [];

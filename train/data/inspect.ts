@@ -1,6 +1,7 @@
+import { SPLITS, type Split } from './dataPath.ts';
 import { decodeFile } from './decode.ts';
 import { DataError } from './errors.ts';
-import { type Dataset, type Skipped, SPLITS, type Split } from './folder.ts';
+import type { Dataset, Skipped } from './folder.ts';
 import { composeGrid } from './grid.ts';
 import { cropSquare, type Picture } from './picture.ts';
 import { resizeBilinear } from './resize.ts';

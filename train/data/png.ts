@@ -1,11 +1,9 @@
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import sharp from 'sharp';
-import { makeFolder, systemReason } from '../formats/file.node.ts';
+import { makeFolder, systemReason, temporaryPath } from '../formats/file.node.ts';
 import { DataError } from './errors.ts';
 import type { Picture } from './picture.ts';
-
-let written = 0;
 
 /** The picture as the bytes of a PNG file (8-bit RGB). Compresses on a thread of its own. */
 export async function encodePng(picture: Picture): Promise<Uint8Array> {
@@ -20,7 +18,7 @@ export async function encodePng(picture: Picture): Promise<Uint8Array> {
  * under a temporary name and renamed, so that a viewer or an interrupted run never sees half a picture.
  */
 export async function writePng(path: string, picture: Picture): Promise<void> {
-  const temporary = `${path}.${process.pid}-${written++}.tmp`;
+  const temporary = temporaryPath(path);
   try {
     await makeFolder(dirname(path));
     await writeFile(temporary, await encodePng(picture));

@@ -1,8 +1,9 @@
 import { readdir } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
+import { SPLITS, type Split } from './dataPath.ts';
 import { decodeFile } from './decode.ts';
 import { DataError } from './errors.ts';
-import { openFolder, type Skipped, SPLITS, type Split, scanFolder } from './folder.ts';
+import { openFolder, type Skipped, scanFolder } from './folder.ts';
 import { cropSquare } from './picture.ts';
 import { writePng } from './png.ts';
 import { keyedRandom, shuffled } from './random.ts';
