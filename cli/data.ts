@@ -184,7 +184,11 @@ await runCli(async () => {
           .option('train', number('training pictures per animal', 500))
           .option('test', number('test pictures per animal', 50))
           .option('size', number('width and height in pixels', 256))
-          .option('seed', number('another seed draws other pictures', 1)),
+          .option('seed', number('another seed draws other pictures', 1))
+          .example(
+            '$0 draw dataset/toy --train 400 --size 128',
+            '400 cats, 400 dogs, and 50 of each to test',
+          ),
       (args) => draw(args),
     )
     .command(
@@ -203,12 +207,14 @@ await runCli(async () => {
             describe: 'PNG to write; "" for none [default: NAME-sheet.png]',
           })
           .option('examples', number('examples per folder on the sheet', 10))
-          .option('background', background),
+          .option('background', background)
+          .example('$0 inspect dataset/mycats', 'and write mycats-sheet.png')
+          .example('$0 inspect ./mycats --sheet ""', 'a folder beside you, without a sheet'),
       (args) => inspect(args),
     )
     .command(
       'prepare <folders..>',
-      'make a data set from your pictures: split, crop to squares, resize',
+      'make a data set from your pictures: split, crop to squares, resize; after a stop it goes on',
       (y) =>
         y
           .positional('folders', {
@@ -225,7 +231,9 @@ await runCli(async () => {
             default: true,
             describe: 'cut the middle square; --no-crop squeezes',
           })
-          .option('background', background),
+          .option('background', background)
+          .example('$0 prepare photos/cats photos/dogs dataset/mycats', 'two folders; again after a stop')
+          .example('$0 prepare downloads/horse2zebra dataset/h2z-128 --size 128', 'a standard layout'),
       (args) => prepare(args),
     )
     // An empty --sheet means none.

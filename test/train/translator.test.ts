@@ -3,8 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { createUgatit, freeUgatit } from '../../model/ugatit.ts';
+import { writeSampleGrid } from '../../train/samples.ts';
 import { openTranslator } from '../../train/translate.ts';
 import { useDevice } from '../device.ts';
+import { TINY } from '../engine/models.ts';
 
 const gpu = useDevice();
 const WEIGHTS = fileURLToPath(new URL('../formats/fixtures/six.safetensors', import.meta.url));
@@ -38,16 +41,31 @@ test('and so does one that cannot be opened, for its file', async () => {
   expect(live()).toBe(before);
 });
 
-test('or for the program, whose kernels are refused', async () => {
-  const before = live();
+/** Runs what compiles kernels, none of which the GPU takes. */
+async function withoutKernels(work: () => Promise<unknown>): Promise<void> {
   gpu.device.pipelines.clear();
   const refuse = vi.spyOn(gpu.device.gpu, 'createComputePipelineAsync');
-  refuse.mockRejectedValue(new Error('no pipelines today'));
+  refuse.mockRejectedValue(new Error('no kernels today'));
   try {
-    await expect(openTranslator(gpu.device, WEIGHTS, 'AtoB', 32)).rejects.toThrow('no pipelines today');
+    await expect(work()).rejects.toThrow('no kernels today');
   } finally {
     refuse.mockRestore();
     gpu.device.pipelines.clear();
   }
+}
+
+test('or for its program, whose kernels are refused', async () => {
+  const before = live();
+  await withoutKernels(() => openTranslator(gpu.device, WEIGHTS, 'AtoB', 32));
   expect(live()).toBe(before);
+});
+
+test('so does a grid of samples', async () => {
+  const model = createUgatit(gpu.device, TINY);
+  const write = () => writeSampleGrid(model, 'A2B', { a: [], b: [] }, join(root, 'grid.png'));
+  await withoutKernels(write); // constants stay
+  const before = live();
+  await withoutKernels(write);
+  expect(live()).toBe(before);
+  freeUgatit(model);
 });
