@@ -90,7 +90,8 @@ export function noPictures(folder: string, skipped: readonly Skipped[]): string 
   const sentences = leftOutSentences(skipped);
   const first = sentences.slice(0, 5);
   if (sentences.length > first.length) first.push(`and ${sentences.length - first.length} more`);
-  const what = `${folder} holds no pictures that can be read: put some there (${EXTENSIONS.join(' ')})`;
+  const none = sentences.length > 0 ? 'no pictures that can be read' : 'no pictures';
+  const what = `${folder} holds ${none}: put some there (${EXTENSIONS.join(' ')})`;
   return [what, ...first].join('\n  ');
 }
 
