@@ -1,7 +1,7 @@
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
-import { openDevice } from '../engine/device.node.ts';
-import { closeDevice } from '../engine/device.ts';
+import { openDevice } from '../engine/device/device.node.ts';
+import { closeDevice } from '../engine/device/device.ts';
 import { parseColour, type Rgb } from '../train/data/colour.ts';
 import { decodeFile } from '../train/data/decode.ts';
 import { DataError } from '../train/data/errors.ts';

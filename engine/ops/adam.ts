@@ -1,7 +1,7 @@
 import { AdawnError, ShapeError } from '../errors.ts';
-import { grid1d, launch, recorder, variantOf } from '../recorder.ts';
-import { elements, show } from '../shape.ts';
-import type { Tensor } from '../tensor.ts';
+import { grid1d, launch, recorder, variantOf } from '../record/recorder.ts';
+import { elements, show } from '../record/shape.ts';
+import type { Tensor } from '../record/tensor.ts';
 
 const WG = 64;
 

@@ -1,14 +1,15 @@
-import { vjp } from '../../engine/autograd.ts';
-import type { Device } from '../../engine/device.ts';
-import { dispose, record, run } from '../../engine/program.ts';
-import { release, type Tensor } from '../../engine/tensor.ts';
-import { read, tensorFrom } from '../../engine/transfer.ts';
-import { discriminator, discriminatorSpecs } from '../../model/discriminator.ts';
-import { generator, generatorSpecs } from '../../model/generator.ts';
+import type { Device } from '../../engine/device/device.ts';
+import { vjp } from '../../engine/grad/autograd.ts';
+import { release, type Tensor } from '../../engine/record/tensor.ts';
+import { dispose, record, run } from '../../engine/run/program.ts';
+import { read, tensorFrom } from '../../engine/run/transfer.ts';
+import { allocateEnsemble, type Ensemble, freeEnsemble, lookup } from '../../model/ensemble.ts';
 import type { Lookup } from '../../model/layers.ts';
 import { toAuthors } from '../../model/layout.ts';
-import { allocateEnsemble, type Ensemble, freeEnsemble, lookup } from '../../model/network.ts';
-import { getTensor, type ParameterSpec, setTensor } from '../../model/parameters.ts';
+import { getTensor, setTensor } from '../../model/parameters.ts';
+import type { ParameterSpec } from '../../model/spec.ts';
+import { discriminator, discriminatorSpecs } from '../../model/ugatit/discriminator.ts';
+import { generator, generatorSpecs } from '../../model/ugatit/generator.ts';
 import { type Golden, maxError, nhwc, openGolden, toNhwc } from './golden.ts';
 
 /** Error of one tensor, ours and PyTorch float32's, against float64 (max |difference| / max |value|). */

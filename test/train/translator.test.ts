@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { createUgatit, freeUgatit } from '../../model/ugatit.ts';
+import { createUgatit, freeUgatit } from '../../model/ugatit/ugatit.ts';
 import { writeSampleGrid } from '../../train/samples.ts';
 import { openTranslator } from '../../train/translate.ts';
 import { useDevice } from '../device.ts';
