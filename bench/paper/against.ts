@@ -161,8 +161,8 @@ export function verdictsOf(rates: Rates, pairs: readonly Pair[], file: LaunchFil
 }
 
 /**
- * A card file that assumes what was found. What launches show goes before a ceiling; shares of tiles stay shares of
- * the arithmetic assumed, so that one stays too.
+ * A card file that assumes what was found. What launches show goes before a ceiling; shares of tiles stay
+ * shares of the arithmetic assumed, so that one stays too.
  */
 export function cardFromVerdicts(name: string, card: Card, verdicts: readonly Verdict[]): string {
   const shown = new Set(verdicts.filter(({ launches, off }) => launches > 0 && off).map(({ name }) => name));

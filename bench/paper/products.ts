@@ -55,7 +55,9 @@ export const tiledRows: Rule = (site) => {
   });
 };
 
-/** conv2d/tiledWeights: rows are output channels, columns taps times input channels, k positions of a split. */
+/**
+ * conv2d/tiledWeights: rows are output channels, columns taps times input channels, k positions of a split.
+ */
 export const tiledWeights: Rule = (site) => {
   const k = site.values;
   const classes = k.CLASSES ** 2;

@@ -1,4 +1,4 @@
-import type { KernelSpec } from '../../engine/kernel.ts';
+import type { KernelSpec } from '../../engine/device/kernel.ts';
 import { tiledRows, tiledWeights, winogradProduct } from './products.ts';
 import { bytesIn, type Rule, type Site, shapeOf, tableIn } from './work.ts';
 
@@ -44,7 +44,10 @@ const sums =
 /** Turns of invocations that take every WG-th of some things. */
 const dealt = (count: number, k: Constants) => Math.ceil(count / k.WG);
 
-/** Numbers in workgroup memory added one by one, in waits: sixteen take about as long as a load from the cache. */
+/**
+ * Numbers in workgroup memory added one by one, in waits: sixteen take about as long as a load from the
+ * cache.
+ */
 const added = (count: number) => count / 16;
 
 /** The same of kernels/lib/team.wgsl: a number and a meeting for each halving of a team. */
