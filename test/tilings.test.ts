@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { type Extents, tileFor } from '../engine/ops/conv2d/tile.ts';
+import { sumRows } from '../engine/ops/sumRows.ts';
 import { withRecorder } from '../engine/record/recorder.ts';
 import { release, type Tensor } from '../engine/record/tensor.ts';
 import { evaluate, tensorFrom } from '../engine/run/transfer.ts';
 import { cases as adam } from './cases/adam.ts';
 import { cases as conv2d } from './cases/conv2d.ts';
+import { large as spectral } from './cases/conv2dSpectrum.ts';
 import { cases as linear } from './cases/linear.ts';
 import { large as norm } from './cases/norm.ts';
 import { cases as spectralNorm } from './cases/spectralNorm.ts';
@@ -22,7 +24,7 @@ async function compute(c: OpCase, inputs: Record<string, Tensor>, seeds: Tensor[
   const device = gpu.device as { isCpu: boolean; sharedKernels: boolean };
   const { isCpu: truth, sharedKernels } = device;
   Object.assign(device, { isCpu, sharedKernels: isCpu });
-  if (c.op === 'conv2d') gpu.device.variants = { conv2d: 'winogradTiled' };
+  if (winograd.includes(c)) gpu.device.variants = { conv2d: 'winogradTiled' };
   try {
     return await evaluate(gpu.device, () => resultsOf(c, inputs, seeds));
   } finally {
@@ -34,7 +36,24 @@ async function compute(c: OpCase, inputs: Record<string, Tensor>, seeds: Tensor[
 /** The transforms around Winograd's products; the other paths take the same kernels everywhere. */
 const winograd = conv2d.filter(({ variants }) => variants?.includes('winogradTiled'));
 
-for (const c of [...linear, ...norm, ...spectralNorm, ...adam, ...winograd]) {
+/** Column sums: of as many rows as one invocation adds up, or a team, or groups of teams. */
+const sums: OpCase[] = [
+  [7, 12],
+  [33, 5],
+  [512, 260],
+  [513, 8],
+  [4500, 7],
+  [131100, 4],
+].map(([rows, columns], i) => ({
+  op: 'sumRows',
+  name: `${rows} rows of ${columns}`,
+  inputs: { x: values([rows, columns], 950 + i) },
+  run: (t) => [sumRows(t.x)],
+  reference: ({ x }) => [{ shape: [columns], data: x.data.slice(0, columns) }],
+  grad: [],
+}));
+
+for (const c of [...linear, ...norm, ...sums, ...spectralNorm, ...adam, ...spectral, ...winograd]) {
   describe(c.op, () => {
     test(c.name, async () => {
       const inputs: Record<string, Tensor> = {};

@@ -54,7 +54,7 @@ const added = (count: number) => count / 16;
 const team = ({ TEAM }: Constants) => (TEAM > 1 ? 1 + added(2 * Math.ceil(Math.log2(TEAM))) : 0);
 
 /** Rounds of a workgroup that shares the parts of each of G groups among TEAM invocations. */
-const shared = (k: Constants) => Math.ceil(k.G / k.WIDTH);
+const shared = (k: Constants) => Math.ceil(k.G / k.APART);
 
 /** The same of kernels/lib/total.wgsl: an eighth of the workgroup's values, a meeting, and eight. */
 const total = ({ WG }: Constants) => 1 + added(WG / 8 + 8);
@@ -110,24 +110,22 @@ export const RULES: Readonly<Record<string, Rule>> = {
   'conv2d/backwardEpilogue': both(
     loop((k) => k.PER),
     idle(5, (k) => !k.SUMS),
+    ({ values: k }) => ({ waits: 1 + team(k) }),
   ),
   'conv2d/columns:main': once,
   'conv2d/columns:backward': loop((k) => (k.K / k.S) ** 2),
   'conv2d/divideSamples': once,
   'conv2d/finishColumns': loop((k) => k.SLICES),
-  // One workgroup: an invocation adds all slices of its channels, for the bias, and again for sigma of each call.
-  'conv2d/finishEpilogue': ({ values: k }) => ({
-    turns: dealt(k.CV, k) * k.CALLS * k.SLICES * (1 + k.BIAS),
-    waits: 1 + k.CALLS * total(k),
-  }),
-  // One invocation a pixel, all its channels: neighbours load a pixel apart, so sectors of 32 bytes move twice.
-  'conv2d/fold:quads': both(
-    loop((_, site) => shapeOf(site, 2)[3] / 4),
-    (site) => ({
-      asked: 2 * (bytesIn(site, 1) + bytesIn(site, 2)),
-    }),
-  ),
-  'conv2d/fold:main': loop((_, site) => shapeOf(site, 2)[3]),
+  // One workgroup: an invocation adds its run of slices for the bias, and again for sigma of each call.
+  'conv2d/finishEpilogue': ({ values: k }) => {
+    const rounds = Math.ceil(k.CV / k.APART);
+    return {
+      turns: rounds * k.CALLS * k.RUN * (1 + k.BIAS),
+      waits: 1 + k.BIAS * rounds * team(k) + k.CALLS * total(k),
+    };
+  },
+  // Next to an edge a pixel's image is added to what it holds by then; in a corner, where few are, three are.
+  'conv2d/fold': () => ({ waits: 2 }),
   'conv2d/sumTaps': once,
   'conv2d/tiledRows': tiledRows,
   'conv2d/tiledWeights': tiledWeights,
@@ -239,7 +237,10 @@ export const RULES: Readonly<Record<string, Rule>> = {
     loop((k, site) => dealt(largestLayer(site).quads, k)),
     meeting,
   ),
-  'sumRows/main': loop((k) => k.PER),
+  'sumRows/main': both(
+    loop((k) => k.PER),
+    ({ values: k }) => ({ waits: 1 + team(k) }),
+  ),
   'weightedSum/main': once,
 };
 

@@ -1,4 +1,5 @@
 import { ShapeError } from '../errors.ts';
+import { gridOfParts, TEAMS, type Teams, teamConstants } from '../record/lanes.ts';
 import { differentiable, grid1d, intermediate, launch, recorder, variantOf } from '../record/recorder.ts';
 import { elements, expectRank, expectSame, type Shape, sameShape, show } from '../record/shape.ts';
 import type { Tensor } from '../record/tensor.ts';
@@ -18,12 +19,6 @@ export interface NormOptions {
 const KINDS = ['instance', 'iln', 'adailn'] as const;
 /** Invocations of the kernels that turn sums into coefficients on a processor, and of the naive ones. */
 const WG_SMALL = 64;
-/**
- * Those of kernels whose workgroups share columns on a GPU: as many as every adapter allows. Sixteen by
- * sixteen where they read pictures, so that neighbours read 256 bytes in a row.
- */
-const WG_TEAMS = 256;
-const TEAM = 16;
 /** Parts of a picture on a processor, where one invocation joins them. */
 const MOST_PARTS = 32;
 /** Invocations of a sum over pictures: what keeps a large GPU's memory busy, and what a processor's cores. */
@@ -31,16 +26,13 @@ const INVOCATIONS = 65536;
 const INVOCATIONS_ON_CPU = 512;
 
 /** How the passes over x are divided: `per` rows (pixels) an invocation in `parts` parts. */
-interface Division {
-  readonly wg: number;
+interface Division extends Teams {
   readonly per: number;
   readonly parts: number;
-  /** Invocations of a workgroup that share a part, and a group of channels. */
-  readonly team: number;
 }
 
-function divide(rows: number, per: number, wg: number, team = 1): Division {
-  return { wg, per, parts: Math.ceil(rows / (per * team)), team };
+function divide(rows: number, per: number, teams: Teams): Division {
+  return { ...teams, per, parts: Math.ceil(rows / (per * teams.team)) };
 }
 
 /** Sizes as the kernels' constants name them, and the divisions chosen for this adapter. */
@@ -62,30 +54,25 @@ function sizesOf(x: Shape): Sizes {
   const most = (fewLanes ? INVOCATIONS_ON_CPU : INVOCATIONS) / (groups * N);
   const sizes = { N, ROWS, C, groups };
   if (!fewLanes) {
-    const reduce = divide(ROWS, Math.max(8, Math.ceil(ROWS / most)), WG_TEAMS, TEAM);
-    return { ...sizes, reduce, apply: divide(ROWS, 4, 64) };
+    const reduce = divide(ROWS, Math.max(8, Math.ceil(ROWS / most)), TEAMS);
+    return { ...sizes, reduce, apply: divide(ROWS, 4, { team: 1, wg: 64 }) };
   }
   // A processor wants few workgroups of one subgroup with long runs (512 invocations are 64 workgroups).
   const per = Math.max(32, Math.ceil(ROWS / Math.min(MOST_PARTS, Math.max(1, most))));
   const run = Math.min(512, Math.max(4, Math.ceil(ROWS / most)));
-  return { ...sizes, reduce: divide(ROWS, per, 8), apply: divide(ROWS, run, 8) };
+  const vector = { team: 1, wg: 8 };
+  return { ...sizes, reduce: divide(ROWS, per, vector), apply: divide(ROWS, run, vector) };
 }
-
-/** Not given where there are none: a processor's kernels would read it and could not leave their code out. */
-const teamOf = (team: number): Record<string, number> => (team > 1 ? { TEAM: team } : {});
 
 function passOver(s: Sizes, kernel: string, division: Division, flags: object, bind: Tensor[]): void {
   const { N, ROWS, C } = s;
-  const { per: PER, parts: PARTS, wg: WG, team } = division;
-  const width = WG / team;
-  // A team is in one workgroup: whole workgroups along the channels.
-  const along = team > 1 ? Math.ceil(s.groups / width) * width : s.groups;
+  const { per: PER, parts: PARTS } = division;
   launch({
     kernel: `norm/${kernel}`,
-    constants: { N, ROWS, C, PER, PARTS, ...flags, ...teamOf(team), WG },
+    constants: { N, ROWS, C, PER, PARTS, ...flags, ...teamConstants(division) },
     label: `norm.${kernel}`,
     bind,
-    grid: grid1d(N * PARTS * along, width),
+    grid: gridOfParts(N * PARTS, s.groups, division),
   });
 }
 
@@ -94,7 +81,8 @@ function joining({ N, ROWS, C, groups, reduce }: Sizes, kind: NormCall['kind']) 
   const { per, parts: PARTS, team } = reduce;
   const sizes = { N, ROWS, C, PER: per * team, PARTS, KIND: KINDS.indexOf(kind) };
   if (team === 1) return { ...sizes, WG: WG_SMALL };
-  return { ...sizes, ...teamOf(Math.max(1, Math.floor(WG_TEAMS / groups))), WG: WG_TEAMS };
+  const { wg } = TEAMS;
+  return { ...sizes, ...teamConstants({ team: Math.max(1, Math.floor(wg / groups)), wg }) };
 }
 
 /** Base, scale, shift and what the gradient needs per channel: [7, N, 4 groups], see coefficients.wgsl. */

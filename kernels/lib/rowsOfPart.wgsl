@@ -1,6 +1,6 @@
-// Rows that an invocation of a norm's sums over parts of a picture adds up: of x [N, ROWS, C] part p has the
-// rows from p TEAM PER on, of which every member of a team (lib/team.wgsl, lib/teamMoments.wgsl) takes PER.
-// Neighbouring invocations have neighbouring groups of four channels.
+// Rows that an invocation of sums over parts of a picture adds up: of x [N, ROWS, G columns] part p of PARTS
+// has the rows from p TEAM PER on, of which every member of a team (lib/team.wgsl, lib/teamMoments.wgsl)
+// takes PER. Neighbouring invocations have neighbouring columns, which may be groups of channels.
 struct RowsOfPart {
   n: u32,
   p: u32,
@@ -9,15 +9,15 @@ struct RowsOfPart {
   rows: u32, // 0 where there are none
 }
 
-// Invocations along the G groups of a part. Those of a team are in one workgroup, so that some may be idle.
-const LANES: u32 = select((G + WIDTH - 1) / WIDTH * WIDTH, G, TEAM == 1);
+// Invocations along the columns of a part. Those of a team are in one workgroup, so that some may be idle.
+const ALONG: u32 = select((G + APART - 1) / APART * APART, G, TEAM == 1);
 
 fn rows_of_part(group: vec3u, groups: vec3u, local: u32) -> RowsOfPart {
-  let t = flat_index(group, groups, local % WIDTH, WIDTH);
-  let g = t % LANES;
-  let p = t / LANES % PARTS;
-  let n = t / (LANES * PARTS);
-  let first = (p * TEAM + local / WIDTH) * PER;
+  let t = flat_index(group, groups, local % APART, APART);
+  let g = t % ALONG;
+  let p = t / ALONG % PARTS;
+  let n = t / (ALONG * PARTS);
+  let first = (p * TEAM + local / APART) * PER;
   let known = n < N && g < G && first < ROWS;
   return RowsOfPart(n, p, g, first, select(0, min(PER, ROWS - first), known));
 }

@@ -1,5 +1,7 @@
 // One channel at a time, where lib/vector.wgsl does not fit.
 alias V = f32;
+// Two of them that are added at once.
+alias Pair = vec2f;
 
 fn added(v: V) -> f32 {
   return v;

@@ -1,6 +1,6 @@
-// What lib/team.wgsl does for sums, for the statistics of lib/moments.wgsl: TEAM invocations of a workgroup,
-// WIDTH apart, have some rows each of the same channels. The kernel has `const TEAM` and `const WG`.
-const WIDTH: u32 = WG / TEAM;
+// What lib/team.wgsl does for sums, for the statistics of lib/moments.wgsl: the TEAM members, APART
+// invocations apart, have some rows each of the same channels. The kernel has `const TEAM` and `const WG`.
+const APART: u32 = WG / TEAM;
 
 var<workgroup> team_base: array<vec4f, WG>;
 var<workgroup> team_d: array<vec4f, WG>;
@@ -8,7 +8,7 @@ var<workgroup> team_q: array<vec4f, WG>;
 var<workgroup> team_rows: array<f32, WG>;
 
 // Statistics of all rows of the team of an invocation, in a fixed order, to its first member, which is below
-// WIDTH and has rows; others may have 0. Needs uniform control flow.
+// APART. A member has no rows only where those after it have none. Needs uniform control flow.
 fn team_moments(local: u32, own: Statistics, rows: f32) -> Statistics {
   if (TEAM == 1) {
     return own;
@@ -22,8 +22,8 @@ fn team_moments(local: u32, own: Statistics, rows: f32) -> Statistics {
   var count = rows;
   for (var left = TEAM; left > 1; left = (left + 1) / 2) {
     let half = (left + 1) / 2;
-    let other = local + half * WIDTH;
-    if (local / WIDTH + half < left && team_rows[other] > 0) {
+    let other = local + half * APART;
+    if (local / APART + half < left && team_rows[other] > 0) {
       s = joined_with(s, count, team_rows[other], team_base[other], team_d[other], team_q[other]);
       count += team_rows[other];
       team_d[local] = s.d;

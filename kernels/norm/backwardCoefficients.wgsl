@@ -43,7 +43,7 @@ alias Share = mat2x4f;
 
 // Over all parts, to the first member of a team.
 fn joined(local: u32, n: u32, g: u32) -> Share {
-  let first = local / WIDTH * RUN;
+  let first = local / APART * RUN;
   let end = select(0, min(first + RUN, PARTS), g < G);
   var s = Share();
   for (var p = first; p < end; p++) {
@@ -128,10 +128,10 @@ fn write_coefs(n: u32, g: u32, layer: vec2f) {
 fn main(@builtin(local_invocation_index) local: u32) {
   for (var n = 0u; n < N; n++) {
     var own = vec2f(0);
-    for (var start = 0u; start < G; start += WIDTH) {
-      let g = start + local % WIDTH;
+    for (var start = 0u; start < G; start += APART) {
+      let g = start + local % APART;
       let s = joined(local, n, g);
-      if (g < G && local < WIDTH) {
+      if (g < G && local < APART) {
         own += keep_sums(n, g, s[0], s[1] - saved_at(3, n, g) * s[0]);
       }
     }

@@ -78,7 +78,7 @@ fn main(
     s = sums(own.n, own.g, own.first, own.rows);
   }
   s = team_sum(local, s);
-  if (own.rows == 0 || local >= WIDTH) {
+  if (own.rows == 0 || local >= APART) {
     return;
   }
   let at = (own.p * N + own.n) * G + own.g;

@@ -10,7 +10,7 @@
 // KIND 2 AdaILN: rho [C], gamma, beta [N, C]; both with the unbiased q / (ROWS - 1) and q / (ROWS C - 1), as
 // torch.var. ROWS >= 2. partials [3, PARTS, N, G] (see statistics.wgsl), all parts PER rows but the last.
 // One workgroup per sample n; the parts of a group of channels are joined by TEAM invocations: invocation i
-// has groups i % WIDTH, i % WIDTH + WIDTH, ..
+// has groups i % APART, i % APART + APART, ..
 // needs: total moments teamMoments
 const N: u32 = 1;
 const ROWS: u32 = 2;
@@ -49,7 +49,7 @@ fn joined(first: u32, end: u32, n: u32, g: u32) -> Statistics {
 
 // Of all rows, to the first member of a team.
 fn joined_by_team(local: u32, n: u32, g: u32) -> Statistics {
-  let first = local / WIDTH * RUN;
+  let first = local / APART * RUN;
   let end = min(first + RUN, PARTS);
   var s = Statistics();
   var rows = 0u;
@@ -101,10 +101,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
   // Means relative to one number of the sample, so that mu, too, is accurate for large means.
   let pivot = partials[n * G].x + partials[PARTS * N * G + n * G].x;
   var sum = 0.0;
-  for (var start = 0u; start < G; start += WIDTH) {
-    let g = start + local % WIDTH;
+  for (var start = 0u; start < G; start += APART) {
+    let g = start + local % APART;
     let s = joined_by_team(local, n, g);
-    if (g < G && local < WIDTH) {
+    if (g < G && local < APART) {
       let at = n * G + g;
       saved[at] = s.base;
       saved[3 * N * G + at] = s.d;

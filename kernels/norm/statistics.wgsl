@@ -70,7 +70,7 @@ fn main(
     s = statistics((own.n * ROWS + own.first) * C + own.g * 4, own.rows);
   }
   s = team_moments(local, s, f32(own.rows));
-  if (own.rows == 0 || local >= WIDTH) {
+  if (own.rows == 0 || local >= APART) {
     return;
   }
   let at = (own.p * N + own.n) * G + own.g;
