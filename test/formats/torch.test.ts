@@ -130,7 +130,7 @@ describe('writing', () => {
         encoding: 'utf8',
       });
       expect(stderr).toBe('');
-      expect(stdout).toMatch(/^(ok \d+\n){6}$/);
+      expect(stdout).toMatch(/^(ok \d+\n){8}$/);
     }));
 });
 
