@@ -11,19 +11,21 @@ import { composeGrid } from '../train/data/grid.ts';
 import type { Picture } from '../train/data/picture.ts';
 import { writePng } from '../train/data/png.ts';
 import { openTranslator, type PictureTranslator } from '../train/translate.ts';
+import { weightsFile } from '../train/weights.ts';
 import { Progress } from './common/progress.ts';
 import { checkValues, failWithUsage, runCli, UsageError, wholeNumber } from './common/run.ts';
 
 const cli = yargs(hideBin(process.argv))
   .scriptName('npx tsx cli/translate.ts')
   .usage(
-    '$0 --weights FILE --input PICTURE|FOLDER --output FOLDER\n\nTranslates pictures with a trained model.',
+    '$0 --weights FILE|RUN --input PICTURE|FOLDER --output FOLDER\n\n' +
+      'Translates pictures with a trained model.',
   )
   .option('weights', {
     group: 'What:',
     string: true,
     demandOption: true,
-    describe: "a checkpoint of ours, a .safetensors file, or the authors' .pt",
+    describe: "a run's folder (its newest checkpoint), a .safetensors file, or the authors' .pt",
   })
   .option('input', {
     group: 'What:',
@@ -169,9 +171,11 @@ await runCli(async () => {
   if (args.size !== undefined) wholeNumber('size', args.size, 8);
   const { files, root } = await listInput(args.input);
   const targets = planOutput(files, root, args);
+  const weights = await weightsFile(args.weights, (message) => console.error(message));
   const device = await openDevice({ adapter: args.adapter });
   try {
-    const translator = await openTranslator(device, args.weights, args.direction, args.size);
+    const warn = (message: string) => console.error(`warning: ${message}`);
+    const translator = await openTranslator(device, weights, args.direction, args.size, warn);
     const done = await translateAll(translator, files, targets, args);
     translator.close();
     for (const message of done.skipped) console.error(`skipped: ${message}`);

@@ -4,25 +4,14 @@ import { dispose, type Program, record, run } from '../engine/program.ts';
 import { allocate, release, type Tensor } from '../engine/tensor.ts';
 import { read, upload } from '../engine/transfer.ts';
 import type { GeneratorConfig } from '../model/generator.ts';
-import {
-  createTranslator,
-  freeTranslator,
-  LONE,
-  runTranslator,
-  type Translator,
-} from '../model/inference.ts';
-import { setTensor } from '../model/parameters.ts';
+import { createTranslator, freeTranslator, runTranslator } from '../model/inference.ts';
 import { preprocess } from './data/augment.ts';
 import { toPicture } from './data/grid.ts';
 import { heatmapPicture } from './data/heatmap.ts';
 import type { Picture } from './data/picture.ts';
-import {
-  type Architecture,
-  type CheckpointView,
-  describeArchitecture,
-  matchTensors,
-  openCheckpoint,
-} from './formats/checkpoint.ts';
+import { openCheckpoint } from './formats/checkpoint.ts';
+import type { Warn } from './observers.ts';
+import { generatorConfig, loadGenerator } from './weights.ts';
 
 export type Direction = 'AtoB' | 'BtoA';
 
@@ -32,43 +21,6 @@ export interface PictureTranslator {
   /** Translates a picture of any size (resized to the model's); the heat map shows where it looked. */
   translate(picture: Picture): Promise<{ input: Picture; output: Picture; heatmap: Picture }>;
   close(): void;
-}
-
-/** Side of the pictures: asked for, else as the run was trained, else tied to the weights, else 256. */
-function sizeOf(view: CheckpointView, found: Architecture, asked: number | undefined): number {
-  if (asked !== undefined) return asked;
-  if (found.size !== undefined) return found.size;
-  try {
-    const config = JSON.parse(view.metadata.config ?? '{}') as { model?: { size?: number } };
-    return config.model?.size ?? 256;
-  } catch {
-    return 256;
-  }
-}
-
-/** What the file's generator is made of. @throws CheckpointError when it has none. */
-function generatorConfig(view: CheckpointView, network: string, size: number | undefined): GeneratorConfig {
-  const found = describeArchitecture(view);
-  if (!found.lone && !found.networks.includes(network)) {
-    const has = found.networks.join(', ') || 'no network of U-GAT-IT';
-    throw new CheckpointError(`${view.path} has no ${network}, it has ${has}: try the other --direction`);
-  }
-  if (found.ch === undefined || found.nRes === undefined || found.light === undefined) {
-    throw new CheckpointError(`${view.path} holds no generator of U-GAT-IT`);
-  }
-  return { light: found.light, ch: found.ch, nRes: found.nRes, size: sizeOf(view, found, size) };
-}
-
-async function loadGenerator(view: CheckpointView, network: string, translator: Translator): Promise<void> {
-  const { device, ensemble } = translator;
-  const { parameters } = ensemble;
-  const bare = (name: string) => name.slice(LONE.length + 1);
-  const expected = new Map(parameters.specs.map((s) => [`${network}.${bare(s.name)}`, s.authorsShape]));
-  const names = matchTensors(expected, view, { network });
-  for (const spec of parameters.specs) {
-    const values = await view.read(names.get(`${network}.${bare(spec.name)}`)!);
-    setTensor(device, parameters, spec, values);
-  }
 }
 
 async function translateOne(
@@ -92,6 +44,7 @@ async function translateOne(
 
 /**
  * Loads a generator from a .pt or safetensors file (all six networks, or one generator alone).
+ * @param warn hears of tensors that were left out and the like
  * @throws CheckpointError when the file does not hold it.
  */
 export async function openTranslator(
@@ -99,6 +52,7 @@ export async function openTranslator(
   path: string,
   direction: Direction,
   size?: number,
+  warn: Warn = () => {},
 ): Promise<PictureTranslator> {
   const network = direction === 'AtoB' ? 'genA2B' : 'genB2A';
   const view = await openCheckpoint(path);
@@ -107,7 +61,7 @@ export async function openTranslator(
     if (config.size % 4 !== 0)
       throw new CheckpointError(`--size must be a multiple of 4, got ${config.size}`);
     const translator = createTranslator(device, config);
-    await loadGenerator(view, network, translator);
+    await loadGenerator(view, network, translator, warn);
     const x = allocate(device, [1, config.size, config.size, 3], 'picture');
     const program = await record(device, () => {
       const { image, heatmap } = runTranslator(translator, x);

@@ -21,7 +21,7 @@ export interface Architecture {
 
 type Shapes = Map<string, readonly number[]>;
 
-/** Describes a checkpoint, or a model's expected tensors; the settings are those of `of`, or of any network. */
+/** Describes a checkpoint, or a model's expected tensors; settings are read off the networks `of` alone. */
 export function describeArchitecture(view: TensorShapes, of: readonly string[] = NETWORKS): Architecture {
   const all = groupByNetwork(view);
   const lone = all.has('') && all.size === 1;
@@ -53,7 +53,9 @@ function groupByNetwork(view: TensorShapes): Map<string, Shapes> {
 function describeGenerator(found: Architecture, shapes: Shapes): void {
   found.ch ??= shapes.get(LANDMARKS.generator)?.[0];
   const blocks = [...shapes.keys()].map((name) => Number(/^UpBlock1_(\d+)\./.exec(name)?.[1] ?? 0));
-  found.nRes ??= blocks.reduce((most, n) => Math.max(most, n), 0);
+  const most = blocks.reduce((a, b) => Math.max(a, b), 0);
+  // A number that a damaged name gives is no reason to make a network of as many blocks.
+  if (most <= shapes.size) found.nRes ??= most;
   const fc = shapes.get('FC.0.weight');
   if (fc?.length !== 2) return;
   // Light: 4ch -> 4ch. Full: (size/4)² places of 4ch channels -> 4ch, and size is at least 8.

@@ -63,15 +63,15 @@ const shown = (name: string) => JSON.stringify(name.slice(0, 80));
 /** Names without what wrappers put in, unless two tensors would then have one name. */
 function unwrapAll(names: readonly string[]): readonly string[] {
   const plain = names.map(unwrapName);
-  return new Set(plain).size === names.length && !plain.includes('') ? plain : names;
+  return new Set(plain).size === names.length ? plain : names;
 }
 
 /** The names in the file of what lies below a key, and what follows the key in them. */
 function belowKey(inFile: readonly string[], names: readonly string[], key: string): [string[], string[]] {
-  const prefix = `${unwrapName(key)}.`;
+  const prefix = unwrapName(`${key}.`);
   const chosen = names.flatMap((name, i) => (name.startsWith(prefix) ? [i] : []));
   if (chosen.length === 0) {
-    const top = [...new Set(names.map((name) => name.split('.')[0]))];
+    const top = [...new Set(names.map((name) => name.split('.', 1)[0]))];
     const list = top.slice(0, 10).map(shown).join(', ');
     throw new CheckpointError(`has no tensors below ${shown(key)}; at its top are ${list || 'none'}`);
   }

@@ -1,8 +1,8 @@
 /**
  * One view of a checkpoint, whatever wrote it: PyTorch's .pt (zip or legacy) or safetensors, told apart by
  * their content. Names are the authors' state_dict names behind the network's: `genA2B.`, `genB2A.`,
- * `disGA.`, `disGB.`, `disLA.`, `disLB.`, under whatever keys the file has them (`arrange.ts`); the tensors of
- * one network alone have bare names.
+ * `disGA.`, `disGB.`, `disLA.`, `disLB.`, whatever the keys under which the file has them (`arrange.ts`); the
+ * tensors of one network alone have bare names.
  */
 import { CheckpointError } from '../../engine/errors.ts';
 import { type DType, type HostTensor, toFloat32 } from '../../engine/hostTensor.ts';

@@ -44,9 +44,12 @@ function describeTensors(names: readonly string[]): string {
   return `its ${names.length} tensors are ${listNames(names)}${all}`;
 }
 
+/** Parts of a name that a shared prefix is looked for in. */
+const PREFIX_PARTS = 8;
+
 /** The longest run of whole parts that every name begins with. */
 function sharedPrefix(names: readonly string[]): string {
-  const parts = names[0].split('.').slice(0, -1);
+  const parts = names[0].split('.', PREFIX_PARTS + 1).slice(0, -1);
   for (let length = parts.length; length > 0; length--) {
     const prefix = parts.slice(0, length).join('.');
     if (names.every((name) => name.startsWith(`${prefix}.`))) return prefix;

@@ -20,10 +20,9 @@ export function splitName(name: string): { network: string; rest: string } {
 export const EXTRA_PREFIXES = ['adam.', 'state.'] as const;
 
 /** Parts of names that PyTorch's own wrappers put in: DataParallel, torch.compile, FSDP, checkpointing. */
-const WRAPPERS = new Set(['module', '_orig_mod', '_fsdp_wrapped_module', '_checkpoint_wrapped_module']);
+const WRAPPERS = /(?<![^.])(module|_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\./g;
 
 /** A name without the parts that wrappers put in. */
 export function unwrapName(name: string): string {
-  const parts = name.split('.').filter((part) => !WRAPPERS.has(part));
-  return parts.join('.');
+  return name.replace(WRAPPERS, '');
 }

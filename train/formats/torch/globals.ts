@@ -1,7 +1,7 @@
 /**
- * The Python names whose calls build something: those that torch.load(weights_only=True) needs for the tensors
- * of a state_dict. Whatever else a file names becomes a `PyInert`, which nothing calls or constructs, so that
- * loading a file can never run code of the file's choosing.
+ * The Python names whose calls build something: those that torch.load(weights_only=True) needs for the
+ * tensors of a state_dict. Whatever else a file names becomes a `PyInert`, which nothing calls or constructs,
+ * so that loading a file can never run code of the file's choosing.
  */
 import { CheckpointError } from '../../../engine/errors.ts';
 import type { DType } from '../../../engine/hostTensor.ts';
@@ -104,8 +104,8 @@ function rebuildTensor(args: readonly PyValue[]): PyTensor | PyInert {
 }
 
 /**
- * (function, type, arguments, attributes): a tensor of a class of its own, or one with attributes. The function
- * must be one for plain tensors, not this one again: a file could nest that without end.
+ * (function, type, arguments, attributes): a tensor of a class of its own, or one with attributes. The
+ * function must be one for plain tensors, not this one again: a file could nest that without end.
  */
 function rebuildFromType([rebuild, , args]: readonly PyValue[]): PyTensor | PyInert {
   const name = rebuild instanceof PyGlobal ? rebuild.name : 'tensor';

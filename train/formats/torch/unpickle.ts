@@ -1,8 +1,8 @@
 /**
  * A restricted unpickler: a stack machine for the opcodes of protocols 2 to 5 that torch.save emits (Python's
  * pickletools.py documents them). It builds plain data only (see globals.ts), never recurses, and each opcode
- * makes at most one object, so that memory is bounded by the number of opcodes. Objects of other classes, which
- * people keep beside their weights, become inert values: names and data that nothing is done with.
+ * makes at most one object, so that memory is bounded by the number of opcodes. Objects of other classes,
+ * which people keep beside their weights, become inert values: names and data that nothing is done with.
  */
 import { CheckpointError } from '../../../engine/errors.ts';
 import { callGlobal, globalOf, setItem } from './globals.ts';
@@ -171,7 +171,7 @@ function append(m: Machine, items: PyValue[]): void {
   for (const item of items) list.items.push(item);
 }
 
-/** Sets attributes: an inert object keeps them; an OrderedDict's, state_dict's `_metadata`, are not needed. */
+/** Sets attributes: an inert object keeps them, an OrderedDict's (`_metadata` of a state_dict) nobody needs. */
 function build(m: Machine): void {
   const state = pop(m);
   const object = top(m);

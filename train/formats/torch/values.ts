@@ -29,8 +29,8 @@ export class PyGlobal {
 }
 
 /**
- * What stands for an object of a class that `globals.ts` does not know (a run's options, a scheduler's state):
- * the name of the class and what the file would have given it. Nothing ever makes the object of them.
+ * What stands for an object of a class that `globals.ts` does not know (a run's options, a scheduler's
+ * state): the name of the class and what the file would have given it. Nothing ever makes the object of them.
  */
 export class PyInert {
   readonly name: string;

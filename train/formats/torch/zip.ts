@@ -40,7 +40,7 @@ export interface ZipEntry {
 /** An opened archive. */
 export interface Zip {
   readonly entries: ReadonlyMap<string, ZipEntry>;
-  /** Bytes of an entry, which is checked against its CRC when it is first read (unless that is recorded as 0). */
+  /** Bytes of an entry, which is checked against its CRC when first read (unless that is recorded as 0). */
   read(entry: ZipEntry, offset?: number, length?: number): Promise<Uint8Array>;
 }
 
