@@ -84,7 +84,9 @@ function select(view: CheckpointView, { net, keepAll }: ConvertOptions): TensorS
     return net ? splitName(name).network === net : keepAll || !view.extras.has(name);
   });
   if (chosen.length === 0) {
-    throw new CheckpointError(explainLack(view, net ?? '', net ? `has no ${net}` : 'holds no tensors'));
+    throw new CheckpointError(
+      explainLack(view, net ?? '', net ? `has no ${net}` : 'holds nothing to convert'),
+    );
   }
   return chosen.map((name) => ({
     name: net ? splitName(name).rest : name,

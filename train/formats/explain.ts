@@ -62,8 +62,7 @@ export function describeObjects({ objects }: CheckpointView): string {
   const all = [...objects].map(([key, what]) => `${key} (${what})`);
   if (all.length === 0) return '';
   const whole = [...objects].find(([, what]) => what.startsWith('a whole model'));
-  const advice = whole
-    ? `: in Python, save the state_dict() of ${JSON.stringify(whole[0].slice(0, 80))}`
-    : '';
-  return `not read, for only Python code knows them: ${listNames(all)}${advice}`;
+  const key = whole && JSON.stringify(whole[0].slice(0, 80));
+  const advice = key ? `: there, save the state_dict() of ${key}` : '';
+  return `only its own Python code can read ${listNames(all)}${advice}`;
 }

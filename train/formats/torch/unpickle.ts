@@ -171,7 +171,7 @@ function append(m: Machine, items: PyValue[]): void {
   for (const item of items) list.items.push(item);
 }
 
-/** Sets attributes: an inert object keeps them, an OrderedDict's (`_metadata` of a state_dict) nobody needs. */
+/** Sets attributes: an inert object keeps them, a state_dict's own (`_metadata`) are of no use here. */
 function build(m: Machine): void {
   const state = pop(m);
   const object = top(m);
