@@ -68,6 +68,7 @@ describe('found, in .pt and .safetensors alike', () => {
     ['both wrappers', within('module._orig_mod')],
     ['a wrapper round a part', (name) => name.replace(/\.(DownBlock|model|FC)\./, '.$1._orig_mod.')],
     ['below state_dict', (name) => `state_dict.${name}`],
+    ['below state, which means something else in our files', (name) => `state.${name}`],
     ['below keys that nobody foresaw', (name) => `my.own_keys.${name}`],
     ['a state_dict in each network', within('state_dict')],
     ['a key with more than the name', (name) => name.replace(/^(\w+)\./, '$1_state_dict.')],

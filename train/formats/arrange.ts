@@ -37,20 +37,24 @@ interface Place {
 export function arrangeNames(inFile: readonly string[], key?: string): Arrangement {
   const unwrapped = unwrapAll(inFile);
   const [below, renamed] = key === undefined ? [inFile, unwrapped] : belowKey(inFile, unwrapped, key);
-  const places = findPlaces(renamed);
+  const own = findPlaces(renamed.filter((name) => !isExtra(name)));
+  const places = own.length > 0 ? own : findPlaces(renamed);
+  // Somebody else's file may keep its networks below a key that means something else in ours.
+  const foreign = own.length < places.length;
   const { taken, rivals, notices } = choose(places);
   const names = new Map<string, string>();
   const extras = new Set<string>();
   const named = taken.some(({ network }) => network !== '');
   renamed.forEach((name, i) => {
     const place = places.find(({ prefix }) => name.startsWith(prefix));
-    const chosen = place && taken.includes(place) && !isExtra(name);
+    const extra = !foreign && isExtra(name);
+    const chosen = place && taken.includes(place) && !extra;
     const here = chosen ? join(place.network, name.slice(place.prefix.length)) : name;
     if (names.has(here)) throw new CheckpointError(`two of its tensors would be called ${shown(here)}`);
     names.set(here, below[i]);
     // Unnamed networks are as good as any where nothing has a name.
     const spare = place ? place.network !== '' || named : places.length > 0;
-    if (isExtra(name) || (!chosen && spare)) extras.add(here);
+    if (extra || (!chosen && spare)) extras.add(here);
   });
   if (extras.size === names.size) extras.clear();
   return { names, extras, rivals, notices };
@@ -85,7 +89,6 @@ const MAX_PLACES = 64;
 function findPlaces(names: readonly string[]): Place[] {
   const places = new Map<string, Place>();
   for (const name of names) {
-    if (isExtra(name)) continue;
     for (const kind of ['generator', 'discriminator'] as const) {
       const landmark = LANDMARKS[kind];
       if (name !== landmark && !name.endsWith(`.${landmark}`)) continue;
