@@ -196,6 +196,16 @@ describe('objects that are made to be many, deep or big', () => {
   }
 });
 
+test('every loss of a long run, as a list and by its step', async () => {
+  const loss = bytesOf('G', 0x3f, 0xf0, 0, 0, 0, 0, 0, 0);
+  const list = bytesOf('](', Buffer.alloc(600_000 * loss.length, loss), 'e');
+  const bySteps = Buffer.concat(Array.from({ length: 120_000 }, (_, i) => bytesOf('J', u32(i), loss)));
+  const bytes = pickle('}', text('a'), tensor(), 's', text('l'), list, 's', text('d'), '}(', bySteps, 'us');
+  const start = performance.now();
+  expect(await readAll(file(bytes))).toEqual({ a: ZEROS });
+  expect(performance.now() - start).toBeLessThan(5000);
+});
+
 test('many storages of types that are not read', async () => {
   const all = Array.from({ length: 3000 }, (_, i) => [
     text(`t${i}`),

@@ -104,9 +104,12 @@ function findPlaces(names: readonly string[]): Place[] {
 /** A network's name as a part of a prefix, or as a word of a part: `genA2B_ema`. */
 const NETWORK = new RegExp(`(?<![A-Za-z0-9])(${NETWORKS.join('|')})(?![A-Za-z0-9])`, 'g');
 
+/** Characters at the end of a prefix that are looked at: an honest one has fewer. */
+const PREFIX_END = 1000;
+
 /** The network that a prefix names: the last one in it, or ''. */
 function networkIn(prefix: string): string {
-  return [...prefix.matchAll(NETWORK)].at(-1)?.[0] ?? '';
+  return [...prefix.slice(-PREFIX_END).matchAll(NETWORK)].at(-1)?.[0] ?? '';
 }
 
 /** Networks beside those found that have no landmark, being damaged or of another kind. */

@@ -6,7 +6,10 @@ import { PyDict, PyGlobal, PyInert, PyList, PyTensor, PyTuple, type PyValue } fr
 const MAX_DEPTH = 8;
 
 /** Bounds what a small file with shared dictionaries can expand to. */
-const MAX_VALUES = 100_000;
+const MAX_VALUES = 1_000_000;
+
+/** Numbers and texts that are kept; a dictionary of every loss of a run may hold more. */
+const MAX_SCALARS = 10_000;
 
 /** What a file holds, each by its dotted path. */
 export interface FlatFile {
@@ -23,10 +26,12 @@ export function flattenStateDicts(root: PyValue): FlatFile {
   if (!top) throw new CheckpointError(notDictionary(root));
   const flat: FlatFile = { tensors: new Map(), scalars: {}, objects: new Map() };
   let left = MAX_VALUES;
+  let scalars = 0;
   const walk = (dict: PyDict, prefix: string, depth: number): void => {
     for (const [key, value] of dict.entries) {
       if (--left < 0) throw new CheckpointError(`more than ${MAX_VALUES} values`);
       if (typeof key === 'object' && key !== null) continue; // a tuple as a key names no tensor of a network
+      if (isScalar(value) && ++scalars > MAX_SCALARS) continue;
       const name = prefix + String(key).slice(0, 300);
       const inner = dictionaryOf(value);
       if (inner && depth < MAX_DEPTH) walk(inner, `${name}.`, depth + 1);
