@@ -1,8 +1,8 @@
 import { CheckpointError } from '../engine/errors.ts';
-import { elements } from '../engine/shape.ts';
-import type { Ensemble } from '../model/network.ts';
+import { elements } from '../engine/record/shape.ts';
+import type { Ensemble } from '../model/ensemble.ts';
 import { type ParameterGroup, type ParameterSpec, readTensor, setTensor } from '../model/parameters.ts';
-import type { Ugatit } from '../model/ugatit.ts';
+import type { Ugatit } from '../model/ugatit/ugatit.ts';
 import { TrainingError } from './errors.ts';
 import {
   type CheckpointView,

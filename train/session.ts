@@ -1,11 +1,11 @@
-import { type Device, finish } from '../engine/device.ts';
+import { type Device, finish } from '../engine/device/device.ts';
 import { adamHyper } from '../engine/ops/adam.ts';
-import { dispose, type Program, record, run } from '../engine/program.ts';
-import { place } from '../engine/recorder.ts';
-import { allocate, type FlatBuffer, flatBuffer, release, type Tensor } from '../engine/tensor.ts';
-import { read, upload } from '../engine/transfer.ts';
-import { type Losses, trainingStep } from '../model/trainingStep.ts';
-import type { Ugatit } from '../model/ugatit.ts';
+import { place } from '../engine/record/place.ts';
+import { allocate, type FlatBuffer, flatBuffer, release, type Tensor } from '../engine/record/tensor.ts';
+import { dispose, type Program, record, run } from '../engine/run/program.ts';
+import { read, upload } from '../engine/run/transfer.ts';
+import { type Losses, trainingStep } from '../model/ugatit/trainingStep.ts';
+import type { Ugatit } from '../model/ugatit/ugatit.ts';
 import type { Batch } from './data/loader.ts';
 
 /** A recorded training step with its inputs, and the losses of the last steps on the GPU. */
@@ -36,6 +36,23 @@ function placeLosses(device: Device, names: readonly string[], losses: Losses): 
   return flat;
 }
 
+/** Losses of a step, in buffers that stay. */
+export interface PlacedLosses {
+  readonly names: readonly string[];
+  readonly buffers: readonly FlatBuffer[];
+}
+
+/** Records the training step inside `record` or `trace`, with every loss in memory that stays. */
+export function recordStep(model: Ugatit, { a, b, hyper }: Session['inputs']): PlacedLosses {
+  const result = trainingStep(model, a, b, hyper);
+  const names = Object.keys(result.losses);
+  const isTotal = (name: string) => name === 'D.loss' || name === 'G.loss';
+  // A dispatch that reads terms and writes a total must find them in different buffers.
+  const groups = [names.filter((n) => !isTotal(n)), names.filter(isTotal)];
+  const buffers = groups.map((group) => placeLosses(model.device, group, result.losses));
+  return { names: groups.flat(), buffers };
+}
+
 /** Records the training step of a model: compiles kernels, plans memory, and allocates it. */
 export async function openSession(
   model: Ugatit,
@@ -48,22 +65,16 @@ export async function openSession(
     b: allocate(device, shape, 'batch B'),
     hyper: allocate(device, [4], 'Adam numbers'),
   };
-  let lossNames: string[] = [];
-  let losses: FlatBuffer[] = [];
+  let recorded: PlacedLosses = { names: [], buffers: [] };
   const step = await record(
     device,
     () => {
-      const result = trainingStep(model, inputs.a, inputs.b, inputs.hyper);
-      const names = Object.keys(result.losses);
-      const isTotal = (name: string) => name === 'D.loss' || name === 'G.loss';
-      // A dispatch that reads terms and writes a total must find them in different buffers.
-      const groups = [names.filter((n) => !isTotal(n)), names.filter(isTotal)];
-      losses = groups.map((group) => placeLosses(device, group, result.losses));
-      lossNames = groups.flat();
+      recorded = recordStep(model, inputs);
       return {};
     },
     onCompile,
   );
+  const { names: lossNames, buffers: losses } = recorded;
   const history = allocate(device, [HISTORY_ROWS, lossNames.length * SLOT], 'loss history');
   return { model, step, lossNames, inputs, losses, history, rows: 0 };
 }

@@ -2,9 +2,9 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CheckpointError } from '../engine/errors.ts';
-import type { GeneratorConfig } from '../model/generator.ts';
-import { LONE, type Translator } from '../model/inference.ts';
 import { setTensor } from '../model/parameters.ts';
+import type { GeneratorConfig } from '../model/ugatit/generator.ts';
+import { LONE, type Translator } from '../model/ugatit/inference.ts';
 import {
   type Architecture,
   type CheckpointView,

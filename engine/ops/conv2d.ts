@@ -1,15 +1,15 @@
 import { ShapeError } from '../errors.ts';
-import { differentiable, recorder } from '../recorder.ts';
-import { expectRank, type Shape, show } from '../shape.ts';
-import type { Spectrum } from '../spectrum.ts';
-import type { Tensor } from '../tensor.ts';
+import { differentiable, recorder } from '../record/recorder.ts';
+import { expectRank, type Shape, show } from '../record/shape.ts';
+import type { Spectrum } from '../record/spectrum.ts';
+import type { Tensor } from '../record/tensor.ts';
 import { activate, activationGradient } from './activation.ts';
 import { type ConvPath, chooseConv } from './conv2d/choose.ts';
 import { columns } from './conv2d/columns.ts';
 import { gatherBackwardInput, gatherForward } from './conv2d/gather.ts';
 import { gatherBackwardWeight } from './conv2d/gatherBackward.ts';
 import { naive } from './conv2d/naive.ts';
-import { normalised, type Outer } from './conv2d/normalised.ts';
+import { normalised, type Outer } from './conv2d/spectralConv.ts';
 import { gatherTiled } from './conv2d/tiled.ts';
 import { winograd } from './conv2d/winograd.ts';
 import { sumRows } from './sumRows.ts';
@@ -112,11 +112,11 @@ const gather: ConvKernels = {
 };
 
 const PATHS: Record<ConvPath, ConvKernels> = {
-  winograd: winograd(),
-  winogradTiled: winograd(),
-  winogradTiledSmall: winograd('Small'),
-  winogradTiledTall: winograd('Tall'),
-  winogradTiledLarge: winograd('Large'),
+  winograd: winograd({ textures: true }),
+  winogradTiled: winograd({ textures: false }),
+  winogradTiledSmall: winograd({ textures: false, size: 'Small' }),
+  winogradTiledTall: winograd({ textures: false, size: 'Tall' }),
+  winogradTiledLarge: winograd({ textures: false, size: 'Large' }),
   columns,
   gather,
   gatherTiled: gatherTiled(),

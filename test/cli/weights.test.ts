@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { parseSafetensors, serializeSafetensors } from '../../engine/safetensors.ts';
+import { parseSafetensors, serializeSafetensors } from '../../train/formats/safetensors.ts';
 import { drawPictures } from '../train/pictures.ts';
 import { inPairs, run } from './process.ts';
 

@@ -3,8 +3,6 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import type { HostTensor } from '../../engine/hostTensor.ts';
-import { parseSafetensors, serializeSafetensors } from '../../engine/safetensors.ts';
 import {
   type CheckpointView,
   matchTensors,
@@ -13,7 +11,9 @@ import {
 } from '../../train/formats/checkpoint.ts';
 import { convert } from '../../train/formats/convert.ts';
 import { memorySource } from '../../train/formats/file.node.ts';
+import type { HostTensor } from '../../train/formats/hostTensor.ts';
 import { splitName } from '../../train/formats/names.ts';
+import { parseSafetensors, serializeSafetensors } from '../../train/formats/safetensors.ts';
 import { writeTorch } from '../../train/formats/torch/write.ts';
 import { generatorConfig } from '../../train/weights.ts';
 import { bits, contents, fixture, inFolder } from './files.ts';

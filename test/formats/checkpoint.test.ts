@@ -1,9 +1,9 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { serializeSafetensors } from '../../engine/safetensors.ts';
 import { describeArchitecture, matchTensors, openCheckpoint } from '../../train/formats/checkpoint.ts';
 import { convert } from '../../train/formats/convert.ts';
+import { serializeSafetensors } from '../../train/formats/safetensors.ts';
 import { bytesOf, fixturePath, inFolder, makeZip, readAll, u16 } from './files.ts';
 
 const SIX = fixturePath('six.zip.pt');

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { serializeSafetensors } from '../../engine/safetensors.ts';
 import {
   type CheckpointView,
   matchTensors,
@@ -7,6 +6,7 @@ import {
   openCheckpointSource,
 } from '../../train/formats/checkpoint.ts';
 import { memorySource } from '../../train/formats/file.node.ts';
+import { serializeSafetensors } from '../../train/formats/safetensors.ts';
 import { generatorConfig } from '../../train/weights.ts';
 import { bytesOf, fixturePath } from './files.ts';
 import { file, global, pickle, tensor, text } from './pickles.ts';

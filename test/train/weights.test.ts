@@ -2,9 +2,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { HostTensor } from '../../engine/hostTensor.ts';
-import { parseSafetensors, serializeSafetensors } from '../../engine/safetensors.ts';
-import { type Ensemble, initialise } from '../../model/network.ts';
+import { type Ensemble, initialise } from '../../model/ensemble.ts';
 import {
   allocateGroup,
   freeGroup,
@@ -13,8 +11,10 @@ import {
   readTensor,
   setTensor,
 } from '../../model/parameters.ts';
-import { createUgatit, freeUgatit, type Ugatit } from '../../model/ugatit.ts';
+import { createUgatit, freeUgatit, type Ugatit } from '../../model/ugatit/ugatit.ts';
 import { loadWeights, saveCheckpoint } from '../../train/checkpoint.ts';
+import type { HostTensor } from '../../train/formats/hostTensor.ts';
+import { parseSafetensors, serializeSafetensors } from '../../train/formats/safetensors.ts';
 import { DEFAULT_RUN, type RunConfig } from '../../train/options.ts';
 import { runFolder } from '../../train/runFolder.ts';
 import { prepareModel } from '../../train/start.ts';

@@ -1,8 +1,15 @@
-import { lanes } from '../../lanes.ts';
-import { grid1d, intermediate, launch, recorder } from '../../recorder.ts';
-import { integers } from '../../scalar.ts';
-import type { Spectrum } from '../../spectrum.ts';
-import { ALIGNMENT, makeTensor, type Storage, storageOf, type Tensor, windowOf } from '../../tensor.ts';
+import { integers } from '../../record/constants.ts';
+import { lanes } from '../../record/lanes.ts';
+import { grid1d, intermediate, launch, recorder } from '../../record/recorder.ts';
+import type { Spectrum } from '../../record/spectrum.ts';
+import {
+  ALIGNMENT,
+  makeTensor,
+  type Storage,
+  storageOf,
+  type Tensor,
+  windowOf,
+} from '../../record/tensor.ts';
 import type { SpectralLayer, Updates } from '../spectralNorm.ts';
 
 const FLOATS = ALIGNMENT / 4;
@@ -19,10 +26,11 @@ interface Cover {
 /** The part of a buffer from the first of some tensors to the last; null where they do not share one. */
 function spanOf(tensors: readonly Tensor[]): Storage | null {
   const places = tensors.map(storageOf).filter((place) => place !== null);
-  const buffer = places[0]?.buffer;
-  if (!buffer || places.length < tensors.length || places.some((p) => p.buffer !== buffer)) return null;
+  if (places.length === 0 || places.length < tensors.length) return null;
+  const { buffer, lease } = places[0];
+  if (places.some((p) => p.buffer !== buffer)) return null;
   const offset = Math.min(...places.map((p) => p.offset));
-  return { buffer, offset, bytes: Math.max(...places.map((p) => p.offset + p.bytes)) - offset };
+  return { buffer, lease, offset, bytes: Math.max(...places.map((p) => p.offset + p.bytes)) - offset };
 }
 
 /** Of tensors that are one alone, or share a buffer. */
