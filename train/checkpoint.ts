@@ -1,7 +1,8 @@
 import { CheckpointError } from '../engine/errors.ts';
 import { elements } from '../engine/record/shape.ts';
 import type { Ensemble } from '../model/ensemble.ts';
-import { type ParameterGroup, type ParameterSpec, readTensor, setTensor } from '../model/parameters.ts';
+import { type ParameterGroup, readTensor, setTensor } from '../model/parameters.ts';
+import type { ParameterSpec } from '../model/spec.ts';
 import type { Ugatit } from '../model/ugatit/ugatit.ts';
 import { TrainingError } from './errors.ts';
 import {

@@ -3,14 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Ensemble, initialise } from '../../model/ensemble.ts';
-import {
-  allocateGroup,
-  freeGroup,
-  getTensor,
-  type ParameterSpec,
-  readTensor,
-  setTensor,
-} from '../../model/parameters.ts';
+import { allocateGroup, freeGroup, getTensor, readTensor, setTensor } from '../../model/parameters.ts';
+import type { ParameterSpec } from '../../model/spec.ts';
 import { createUgatit, freeUgatit, type Ugatit } from '../../model/ugatit/ugatit.ts';
 import { loadWeights, saveCheckpoint } from '../../train/checkpoint.ts';
 import type { HostTensor } from '../../train/formats/hostTensor.ts';
