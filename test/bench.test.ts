@@ -7,6 +7,8 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { flopsOf } from '../bench/flops.ts';
 import { slugOf } from '../bench/header.ts';
+import type { LaunchFile } from '../bench/launchFile.ts';
+import { type AssumptionName, SAID } from '../bench/paper/assumptions.ts';
 import { barChart } from '../bench/report/chart.ts';
 import { runCase } from '../bench/run.ts';
 import type { BenchCase, Result } from '../bench/types.ts';
@@ -66,13 +68,47 @@ describe('npm run bench', () => {
   test('step: where an iteration spends its time', async () => {
     const json = join(folder, 'step.json');
     const small = ['--size', '32', '--ch', '4', '--n-res', '1', '--dis-layers', '4,3', '--iterations', '2'];
-    const { stdout } = await bench('step', '--profile', ...small, '--json', json);
+    const launches = join(folder, 'launches.json');
+    const { stdout } = await bench('step', '--profile', ...small, '--json', json, '--launches', launches);
     expect(stdout).toMatch(/conv2d/);
     const report = JSON.parse(await readFile(json, 'utf8'));
     expect(report.created_later).toBe(0);
     expect(report.host_share).toBeGreaterThan(0);
     const total = report.ops.reduce((sum: number, op: { share: number }) => sum + op.share, 0);
     if (report.ops.length > 0) expect(total).toBeCloseTo(1, 5);
+    const file: LaunchFile = JSON.parse(await readFile(launches, 'utf8'));
+    expect(file.rows).toHaveLength(report.launches);
+    expect(file).toMatchObject({
+      iteration_ms: report.iteration_ms,
+      toggles: [],
+      config: { size: 32, ch: 4 },
+    });
+    const adam = file.rows.filter(({ kernel }) => kernel === 'adam/main:main');
+    expect(adam[0]).toMatchObject({
+      label: 'adam',
+      constants: { B2: 0.999 },
+      writes: [true, false, true, true, false],
+    });
+    expect(adam[0].ms).toBeGreaterThanOrEqual(0);
+    const beside = await bench('paper', '--against', launches);
+    expect(beside.stderr).toMatch(/error: --against .*is a processor/);
+  });
+
+  test('paper: what to expect of an iteration on a card that is not at hand', async () => {
+    const json = join(folder, 'paper.json');
+    const small = ['--size', '32', '--ch', '4', '--n-res', '1', '--dis-layers', '4,3'];
+    const { stdout } = await bench('paper', '--card', 'm2', ...small, '--top', '3', '--json', json);
+    for (const line of stdout.split('\n')) expect([...line].length, line).toBeLessThanOrEqual(110);
+    expect(stdout).toMatch(/Apple M2.*3\.6 TFLOP\/s/);
+    expect(stdout).toMatch(/modelled +[\d.]+ ms/);
+    expect(stdout).toMatch(/launches have fewer workgroups than the 10 cores/);
+    expect(stdout).not.toMatch(/warning/);
+    const { totals, launches, assumed } = JSON.parse(await readFile(json, 'utf8'));
+    expect(launches).toHaveLength(totals.launches);
+    const ms = launches.reduce((sum: number, row: { ms: number }) => sum + row.ms, 0);
+    expect(ms).toBeCloseTo(totals.ms, 6);
+    for (const name of Object.keys(assumed))
+      expect(stdout).toContain(SAID[name as AssumptionName](assumed[name]));
   });
 });
 

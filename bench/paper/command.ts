@@ -83,9 +83,8 @@ export async function paperReport(card: Card, { config, precision, tuned = {} }:
   const rates = ratesOf(card);
   const iteration = recordIteration(paper, config);
   const launches = estimateLaunches(rates, iteration);
-  const direct = directFlops(paper, config);
-  const all = [...direct.values()].reduce((a, b) => a + b, 0);
-  return { config, rates, launches, direct, totals: totalsOf(rates, launches, all, iteration.plan.bytes) };
+  const totals = totalsOf(rates, launches, iteration.plan.bytes);
+  return { config, rates, launches, totals, direct: directFlops(paper, config) };
 }
 
 /** The report for programs. */

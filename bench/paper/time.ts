@@ -29,7 +29,7 @@ export interface LaunchTime {
   readonly seconds: number;
   /** The assumption the time rests on. */
   readonly bound: AssumptionName;
-  /** Nothing that keeps the same results of the same operands could take less: useful operations, bytes once. */
+  /** Nothing that keeps the same results of the same operands takes less: operations of use, bytes once. */
   readonly roofline: number;
   /** Workgroups a core has under way at once. */
   readonly resident: number;
@@ -56,8 +56,8 @@ export function residentGroups(
 }
 
 /**
- * Seconds of a round of a tile when `sharing` workgroups share the core: a part that only other workgroups can
- * fill, and one that grows with their number, so that a full core (`resident`) reaches the share assumed.
+ * Seconds of a round of a tile when `sharing` workgroups share the core: a part that only other workgroups
+ * can fill, and one that grows with their number, so that a full core (`resident`) reaches the share assumed.
  */
 export function roundSeconds(rates: Rates, rounds: Rounds, sharing: number, resident: number): number {
   const { assumed, card } = rates;
