@@ -208,8 +208,31 @@ export function pipelineFor(device: Device, spec: KernelSpec): Promise<Pipeline>
   if (!pending) {
     pending = compile(device, spec);
     device.pipelines.set(key, pending);
+    // What failed for want of memory, say, may succeed later.
+    pending.catch(() => device.pipelines.delete(key));
   }
   return pending;
+}
+
+/** Runs `work` and returns the first error of each of these kinds that it made the GPU report. */
+async function scopedEach<T>(
+  device: Device,
+  filters: readonly GPUErrorFilter[],
+  work: () => T,
+): Promise<{ result: T; errors: (GPUError | null)[] }> {
+  for (const filter of filters) device.gpu.pushErrorScope(filter);
+  let result: T;
+  let popped: Promise<(GPUError | null)[]> | undefined;
+  try {
+    result = work();
+  } finally {
+    // The last one pushed is the first one popped. Refused when the device is lost.
+    const each = filters.map(() => device.gpu.popErrorScope().catch(() => null));
+    popped = Promise.all(each.reverse());
+  }
+  const errors = await untilDone(device, popped);
+  checkDevice(device);
+  return { result, errors };
 }
 
 /** Runs `work` and returns the first error of this kind that it made the GPU report. */
@@ -218,17 +241,8 @@ export async function scoped<T>(
   filter: GPUErrorFilter,
   work: () => T,
 ): Promise<{ result: T; error: GPUError | null }> {
-  device.gpu.pushErrorScope(filter);
-  let result: T;
-  let popped: Promise<GPUError | null> | undefined;
-  try {
-    result = work();
-  } finally {
-    popped = device.gpu.popErrorScope().catch(() => null); // refused when the device is lost
-  }
-  const error = await untilDone(device, popped);
-  checkDevice(device);
-  return { result, error };
+  const { result, errors } = await scopedEach(device, [filter], work);
+  return { result, error: errors[0] };
 }
 
 /**
@@ -241,12 +255,15 @@ export async function withinMemory<T>(
   free: (allocated: T) => void,
 ): Promise<T> {
   const before = device.pool.memory().live;
-  const { result, error } = await scoped(device, 'out-of-memory', allocate);
-  if (!error) return result;
+  // Who uses a buffer that was refused, to clear it say, makes an invalid command of it: no news then.
+  const { result, errors } = await scopedEach(device, ['out-of-memory', 'validation'], allocate);
+  const [refused, invalid] = errors;
+  if (!refused && !invalid) return result;
   const mib = (bytes: number) => Math.ceil(bytes / 2 ** 20);
   const wanted = mib(device.pool.memory().live - before);
   free(result);
   device.pool.trim(); // what was refused is of no use to anyone
+  if (!refused) throw new DeviceError(`the GPU reported: ${invalid!.message}`);
   throw new DeviceError(
     `the GPU is out of memory (${mib(before)} MiB in use, ${wanted} MiB more needed): ` +
       'use --light, a smaller --size, --ch or --batch',

@@ -1,11 +1,6 @@
-import { vjp } from '../engine/autograd.ts';
 import type { Device } from '../engine/device.ts';
-import { adamStep, clampRange } from '../engine/ops/adam.ts';
-import { addInto } from '../engine/ops/add.ts';
 import { normalStream, uniformStream } from '../engine/random.ts';
-import { place } from '../engine/recorder.ts';
 import { elements } from '../engine/shape.ts';
-import { ALIGNMENT, type FlatBuffer, flatRange, type Tensor } from '../engine/tensor.ts';
 import type { Lookup } from './layers.ts';
 import {
   allocateGroup,
@@ -88,96 +83,4 @@ export function initialise(device: Device, ensembles: readonly Ensemble[], seed:
   for (const group of ensembles.flatMap(({ parameters, u, v }) => [parameters, u, v])) {
     for (const spec of group.specs) setTensor(device, group, spec, initialValues(spec, seed));
   }
-}
-
-/** Gradients of one recorded step, collected piece by piece in the flat buffers Adam reads. */
-export interface Collection {
-  readonly ensemble: Ensemble;
-  readonly gradients: ParameterGroup;
-  /** Those that have a first piece. */
-  readonly begun: Set<Tensor>;
-}
-
-/** Starts to collect the gradients of a step. */
-export function collection(ensemble: Ensemble, gradients: ParameterGroup): Collection {
-  return { ensemble, gradients, begun: new Set() };
-}
-
-/**
- * Adds the gradients of sum(outputs · cotangents) by the parameters of one network: the first piece of each
- * is computed where Adam reads it (no copy), later ones are added there. So what a loss needs for its way
- * back is free again as soon as it was walked, and no piece waits for the others.
- * @returns the gradients by `others`, from the same walk
- */
-export function collect(
-  { ensemble, gradients, begun }: Collection,
-  network: string,
-  [outputs, cotangents]: readonly [readonly Tensor[], readonly Tensor[]],
-  others: readonly Tensor[] = [],
-): Tensor[] {
-  const targets: Tensor[] = [];
-  const places: Tensor[] = [];
-  for (const { name } of ensemble.parameters.specs) {
-    if (!name.startsWith(`${network}.`)) continue;
-    targets.push(...ensemble.parameters.tensors.get(name)!);
-    places.push(...gradients.tensors.get(name)!);
-  }
-  const found = vjp(outputs, cotangents, [...others, ...targets], (target, piece) => {
-    const at = places[target - others.length];
-    if (!at) return;
-    if (begun.has(at)) addInto(at, piece);
-    else place(piece, at);
-    begun.add(at);
-  });
-  return found.slice(0, others.length);
-}
-
-/** Byte ranges of a shard that hold nothing but tensors of these networks. */
-function rangesOf({ views }: FlatBuffer, networks: readonly string[]): { from: number; end: number }[] {
-  const ranges: { from: number; end: number }[] = [];
-  let open = false;
-  for (const { label, storage } of views) {
-    const own = networks.some((network) => label.startsWith(`${network}.`));
-    const { offset: from, bytes } = storage!;
-    const end = from + Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
-    if (own && open) ranges[ranges.length - 1].end = end;
-    else if (own) ranges.push({ from, end });
-    open = own;
-  }
-  return ranges;
-}
-
-/**
- * One Adam launch for each range of the flat buffers that the networks fill. Part of the program being
- * recorded.
- * @param hyper what `adamHyper(step, lr)` gives, uploaded once per step
- */
-export function optimise(
-  { ensemble, gradients }: Collection,
-  networks: readonly string[],
-  hyper: Tensor,
-  weightDecay: number,
-): void {
-  const { parameters, moments } = ensemble;
-  if (!moments) throw new Error('model bug: an ensemble without moments cannot be trained');
-  parameters.shards.forEach((shard, i) => {
-    for (const { from, end } of rangesOf(shard, networks)) {
-      const range = (group: ParameterGroup, label: string) =>
-        flatRange(group.shards[i], from, (end - from) / 4, label);
-      adamStep({
-        p: range(parameters, 'parameters'),
-        g: range(gradients, 'gradients'),
-        m: range(moments.first, 'Adam m'),
-        v: range(moments.second, 'Adam v'),
-        hyper,
-        weightDecay,
-      });
-    }
-  });
-}
-
-/** Clamps every rho of the ensemble to [0, 1]: one launch over their common range. */
-export function clipRho({ parameters }: Ensemble): void {
-  if (parameters.rhoCount === 0) return;
-  clampRange(flatRange(parameters.shards[0], 0, parameters.rhoCount, 'rhos'), 0, 1);
 }

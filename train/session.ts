@@ -1,7 +1,7 @@
 import { type Device, finish } from '../engine/device.ts';
 import { adamHyper } from '../engine/ops/adam.ts';
+import { place } from '../engine/place.ts';
 import { dispose, type Program, record, run } from '../engine/program.ts';
-import { place } from '../engine/recorder.ts';
 import { allocate, type FlatBuffer, flatBuffer, release, type Tensor } from '../engine/tensor.ts';
 import { read, upload } from '../engine/transfer.ts';
 import { type Losses, trainingStep } from '../model/trainingStep.ts';

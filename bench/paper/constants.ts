@@ -13,7 +13,7 @@ export interface KernelFacts {
 
 type Values = Map<string, number>;
 
-const TOKEN = /\s*(?:(\d+\.?\d*(?:e[-+]?\d+)?)[uifh]?|(\w+|&&|\|\||[<>=!]=|[-+*/%<>!(),]))/gy;
+const TOKEN = /\s*(?:(0x[0-9a-fA-F]+|\d+\.?\d*(?:e[-+]?\d+)?)[uifh]?|(\w+|&&|\|\||[<>=!]=|[-+*/%<>!(),]))/gy;
 
 function tokensOf(text: string): string[] {
   TOKEN.lastIndex = 0;
