@@ -11,8 +11,9 @@ import { openDevice } from '../engine/device.node.ts';
 import { closeDevice, type Device, scoped } from '../engine/device.ts';
 import { conv2d } from '../engine/ops/conv2d.ts';
 import { trace } from '../engine/program.ts';
+import { allocate } from '../engine/tensor.ts';
 import { DEFAULTS } from '../model/ugatit.ts';
-import { estimatesOf, shaped } from './paperLaunches.ts';
+import { estimatesOf } from './paperLaunches.ts';
 
 describe('beside a measured iteration', () => {
   let paper: Device;
@@ -23,13 +24,15 @@ describe('beside a measured iteration', () => {
   });
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
+  const input = (...shape: number[]) => allocate(paper, shape, 'input');
+
   /** Convolutions whose times rest on tiles of each size, on cores that are not full, and on single loads. */
   function convolutions() {
     const { launches } = trace(paper, () => ({
-      large: conv2d(shaped(2, 64, 64, 256), shaped(256, 3, 3, 256), null, { pad: 1 }),
-      tall: conv2d(shaped(1, 64, 64, 256), shaped(256, 3, 3, 256), null, { pad: 1 }),
-      few: conv2d(shaped(1, 8, 8, 1024), shaped(2048, 4, 4, 1024), null, { pad: 1 }),
-      single: conv2d(shaped(2, 256, 256, 64), shaped(3, 7, 7, 64), null, { pad: 3 }),
+      large: conv2d(input(2, 64, 64, 256), input(256, 3, 3, 256), null, { pad: 1 }),
+      tall: conv2d(input(1, 64, 64, 256), input(256, 3, 3, 256), null, { pad: 1 }),
+      few: conv2d(input(1, 8, 8, 1024), input(2048, 4, 4, 1024), null, { pad: 1 }),
+      single: conv2d(input(2, 256, 256, 64), input(3, 7, 7, 64), null, { pad: 3 }),
     }));
     return estimatesOf(CARDS.h100, launches);
   }

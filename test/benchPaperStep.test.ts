@@ -16,6 +16,8 @@ import { fullText } from '../engine/kernel.ts';
 import { type ConvOptions, conv2d } from '../engine/ops/conv2d.ts';
 import type { Precision } from '../engine/precision.ts';
 import { trace } from '../engine/program.ts';
+import type { Shape } from '../engine/shape.ts';
+import { allocate } from '../engine/tensor.ts';
 import { DEFAULTS, type UgatitConfig } from '../model/ugatit.ts';
 import { estimatesOf, launchOf, microseconds, shaped } from './paperLaunches.ts';
 
@@ -104,12 +106,14 @@ describe('operations of convolutions by tiles', () => {
     paper = await deviceOnPaper(CARDS.h100);
   });
 
+  const input = (shape: Shape) => allocate(paper, shape, 'input');
+
   function both(x: number[], w: number[], options: ConvOptions) {
     const record = (variant: string) =>
       trace({ ...paper, variants: { conv2d: variant } }, () => {
-        const [tx, tw] = [shaped(...x), shaped(...w)];
+        const [tx, tw] = [x, w].map(input);
         const y = conv2d(tx, tw, null, options);
-        const [dw] = vjp([y], [shaped(...y.shape)], [tw]);
+        const [dw] = vjp([y], [input(y.shape)], [tw]);
         return { y, dw };
       }).launches;
     const useful = (label: string) =>
@@ -134,7 +138,7 @@ describe('operations of convolutions by tiles', () => {
 
   test('beyond the edges count as run: 7x7, 64 to 3 channels, computed for 64', () => {
     const { launches } = trace(paper, () => ({
-      y: conv2d(shaped(2, 256, 256, 64), shaped(3, 7, 7, 64), null, { pad: 3 }),
+      y: conv2d(input([2, 256, 256, 64]), input([3, 7, 7, 64]), null, { pad: 3 }),
     }));
     const [e] = estimatesOf(CARDS.h100, launches);
     const positions = 2 * 256 * 256;
