@@ -2,9 +2,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { LaunchFile } from '../bench/launchFile.ts';
 import { paired, readLaunches, verdictsOf } from '../bench/paper/against.ts';
 import { CARDS } from '../bench/paper/cards.ts';
 import { deviceOnPaper } from '../bench/paper/launches.ts';
+import { printAgainst } from '../bench/paper/printAgainst.ts';
 import { ratesOf } from '../bench/paper/time.ts';
 import { togglesOf } from '../bench/toggles.ts';
 import { openDevice } from '../engine/device.node.ts';
@@ -93,6 +95,21 @@ describe('beside a measured iteration', () => {
 
   test('the wait between launches is a ceiling of its own', () => {
     expect(off(judge(() => 1, 5))[0]).toEqual(['gapUs', 5]);
+  });
+
+  test('both sides are printed, with what is off and a card that assumes what was found', () => {
+    const list = convolutions();
+    const made = measured(list, (bound) => (bound === 'large' ? 1.5 : 1));
+    const about = { device: 'made up', commit: 'none', pipelines: 4, compile_ms: 9, alone_ms: 0 };
+    const times = { iteration_ms: 9, iteration_ms_min: 9, host_ms: 1 };
+    const file = { ...made, ...about, ...times, toggles: ['disable_robustness'] } as unknown as LaunchFile;
+    const other = [{ ...file.rows[0], kernel: 'other' }, ...file.rows.slice(1)];
+    const text = printAgainst(ratesOf(CARDS.h100), 'h100', paired(list, other), file, 3);
+    for (const line of text.split('\n')) expect(line.length, line).toBeLessThanOrEqual(110);
+    expect(text).toMatch(/toggles disable_robustness/);
+    expect(text).toMatch(/warning: 1 launches are on paper only and 1 in the file only/);
+    expect(text).toMatch(/OFF tiles of 128x128, share .* 0\.58 +0\.387/);
+    expect(text).toContain('{"like":"h100","assume":{"large":0.387}}');
   });
 
   test('launches that are on one side only are counted', () => {

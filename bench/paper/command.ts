@@ -44,7 +44,7 @@ export const paperOptions = (command: Argv) =>
     })
     .option('against', {
       string: true,
-      describe: 'a file of `step --launches FILE`: its iteration, measured and on paper',
+      describe: 'a file of `step --launches FILE`: that iteration, measured and on paper',
     })
     .option('top', { number: true, default: 25, describe: 'launches to list' })
     .example('$0 paper', 'where an H100 would spend an iteration of the light model at 256x256')

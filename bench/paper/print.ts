@@ -68,7 +68,10 @@ function dearest({ launches, rates }: Report, top: number): string[] {
       ...[ms(first.ms), ms(weight), times(own_ms / roofline_ms), why(first)],
     ];
   });
-  return table(['', 'number', 'groups', 'waves', 'rounds', 'each', 'ms', 'x roof', 'why'], rows);
+  return [
+    'Dearest launches. waves: workgroups over those that all cores hold; x roof: time alone over roofline.',
+    ...table(['', 'number', 'groups', 'waves', 'rounds', 'each', 'ms', 'x roof', 'why'], rows),
+  ];
 }
 
 function fewGroups({ launches, totals, rates }: Report): string[] {
@@ -149,9 +152,7 @@ export function printReport(report: Report, top: number): string {
     'By kernel.',
     ...byKey(report, ({ kernel }) => kernel),
     '',
-    'Dearest launches. waves: workgroups over those that all cores hold; x roof: time alone over roofline.',
-    ...dearest(report, top),
-    '',
+    ...(top > 0 ? [...dearest(report, top), ''] : []),
     ...fewGroups(report),
     '',
     ...assumptionLines(report),
