@@ -1,8 +1,8 @@
-import type { Device } from '../engine/device.ts';
-import { paperDevice } from '../engine/paper.ts';
-import { trace } from '../engine/program.ts';
-import type { Launch } from '../engine/recorder.ts';
-import type { Tensor } from '../engine/tensor.ts';
+import type { Device } from '../engine/device/device.ts';
+import { paperDevice } from '../engine/device/paper.ts';
+import type { Launch } from '../engine/record/recorder.ts';
+import type { Tensor } from '../engine/record/tensor.ts';
+import { trace } from '../engine/run/program.ts';
 
 /** Operations of a naive launch, by the definition of its op; 0 for what does not count. */
 export function naiveFlops({ kernel }: Launch): number {

@@ -1,14 +1,14 @@
-import { vjp } from '../engine/autograd.ts';
-import type { Device } from '../engine/device.ts';
+import type { Device } from '../engine/device/device.ts';
 import { AdawnError } from '../engine/errors.ts';
+import { vjp } from '../engine/grad/autograd.ts';
 import { adamStep, clampRange, type Watch } from '../engine/ops/adam.ts';
 import { addInto } from '../engine/ops/add.ts';
 import { copyInto } from '../engine/ops/concat.ts';
 import { zeros } from '../engine/ops/fill.ts';
-import { place, placeProblem } from '../engine/place.ts';
-import { nameOf } from '../engine/recorder.ts';
-import { ALIGNMENT, type FlatBuffer, flatBuffer, flatRange, type Tensor } from '../engine/tensor.ts';
-import type { Ensemble } from './network.ts';
+import { place, placeProblem } from '../engine/record/place.ts';
+import { nameOf } from '../engine/record/recorder.ts';
+import { ALIGNMENT, type FlatBuffer, flatBuffer, flatRange, type Tensor } from '../engine/record/tensor.ts';
+import type { Ensemble } from './ensemble.ts';
 import type { ParameterGroup } from './parameters.ts';
 
 /** Tells which networks are lost: NaN or infinity among their parameters or moments. */

@@ -9,12 +9,12 @@ import { deviceOnPaper } from '../bench/paper/launches.ts';
 import { printAgainst } from '../bench/paper/printAgainst.ts';
 import { ratesOf } from '../bench/paper/time.ts';
 import { togglesOf } from '../bench/toggles.ts';
-import { openDevice } from '../engine/device.node.ts';
-import { closeDevice, type Device, scoped } from '../engine/device.ts';
+import { openDevice } from '../engine/device/device.node.ts';
+import { closeDevice, type Device, scoped } from '../engine/device/device.ts';
 import { conv2d } from '../engine/ops/conv2d.ts';
-import { trace } from '../engine/program.ts';
-import { allocate } from '../engine/tensor.ts';
-import { DEFAULTS } from '../model/ugatit.ts';
+import { allocate } from '../engine/record/tensor.ts';
+import { trace } from '../engine/run/program.ts';
+import { DEFAULTS } from '../model/ugatit/ugatit.ts';
 import { estimatesOf } from './paperLaunches.ts';
 
 describe('beside a measured iteration', () => {

@@ -7,9 +7,9 @@ import { ratesOf, residentGroups } from '../bench/paper/time.ts';
 import { emptyCache, trafficOf } from '../bench/paper/traffic.ts';
 import { waitsOf } from '../bench/paper/waits.ts';
 import { siteOf, workOf } from '../bench/paper/work.ts';
-import { planMemory } from '../engine/plan.ts';
-import type { Launch } from '../engine/recorder.ts';
-import { allocate, type Tensor, viewOf } from '../engine/tensor.ts';
+import { planMemory } from '../engine/plan/plan.ts';
+import type { Launch } from '../engine/record/recorder.ts';
+import { allocate, type Tensor, viewOf } from '../engine/record/tensor.ts';
 import { estimatesOf, launchOf, microseconds, shaped } from './paperLaunches.ts';
 
 /** Round numbers, so that times can be told by hand: 100 GFLOP/s a core, nothing lost. */

@@ -10,15 +10,14 @@ import { deviceOnPaper, recordIteration } from '../bench/paper/launches.ts';
 import { printReport } from '../bench/paper/print.ts';
 import { RULES } from '../bench/paper/rules.ts';
 import { ratesOf } from '../bench/paper/time.ts';
-import { vjp } from '../engine/autograd.ts';
-import type { Device } from '../engine/device.ts';
-import { fullText } from '../engine/kernel.ts';
+import type { Device, Precision } from '../engine/device/device.ts';
+import { fullText } from '../engine/device/kernel.ts';
+import { vjp } from '../engine/grad/autograd.ts';
 import { type ConvOptions, conv2d } from '../engine/ops/conv2d.ts';
-import type { Precision } from '../engine/precision.ts';
-import { trace } from '../engine/program.ts';
-import type { Shape } from '../engine/shape.ts';
-import { allocate } from '../engine/tensor.ts';
-import { DEFAULTS, type UgatitConfig } from '../model/ugatit.ts';
+import type { Shape } from '../engine/record/shape.ts';
+import { allocate } from '../engine/record/tensor.ts';
+import { trace } from '../engine/run/program.ts';
+import { DEFAULTS, type UgatitConfig } from '../model/ugatit/ugatit.ts';
 import { estimatesOf, launchOf, microseconds, shaped } from './paperLaunches.ts';
 
 describe('a recorded iteration', () => {

@@ -2,9 +2,9 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { openDevice } from '../engine/device.node.ts';
-import { closeDevice, memory } from '../engine/device.ts';
-import { DEFAULTS } from '../model/ugatit.ts';
+import { openDevice } from '../engine/device/device.node.ts';
+import { closeDevice, memory } from '../engine/device/device.ts';
+import { DEFAULTS } from '../model/ugatit/ugatit.ts';
 import { fittingOptions, memoryNeed } from '../train/memoryPlan.ts';
 import { useDevice } from './device.ts';
 

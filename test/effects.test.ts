@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { vjp } from '../engine/autograd.ts';
+import { vjp } from '../engine/grad/autograd.ts';
 import { ADAM_HYPER, type AdamOptions, adamHyper, adamStep, clampRange } from '../engine/ops/adam.ts';
 import { addInto } from '../engine/ops/add.ts';
 import { camPool } from '../engine/ops/cam/pool.ts';
 import { linear, splitRows } from '../engine/ops/linear.ts';
 import { spectralNorm } from '../engine/ops/spectralNorm.ts';
-import { dispose, record, run } from '../engine/program.ts';
-import { allocate, flatBuffer, flatRange, release, type Tensor } from '../engine/tensor.ts';
-import { evaluate, read, tensorFrom, upload } from '../engine/transfer.ts';
+import { allocate, flatBuffer, flatRange, release, type Tensor } from '../engine/record/tensor.ts';
+import { dispose, record, run } from '../engine/run/program.ts';
+import { evaluate, read, tensorFrom, upload } from '../engine/run/transfer.ts';
 import { adamReference } from './cases/adam.ts';
 import { powerIteration, SPECTRAL_SHAPES, type SpectralState } from './cases/spectralNorm.ts';
 import { type HostArray, values } from './cases/types.ts';

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { vjp } from '../engine/autograd.ts';
-import { dispose, type Program, record, run } from '../engine/program.ts';
-import { release, type Tensor } from '../engine/tensor.ts';
-import { read, tensorFrom, upload } from '../engine/transfer.ts';
+import { vjp } from '../engine/grad/autograd.ts';
+import { release, type Tensor } from '../engine/record/tensor.ts';
+import { dispose, type Program, record, run } from '../engine/run/program.ts';
+import { read, tensorFrom, upload } from '../engine/run/transfer.ts';
 import { allCases } from './cases/index.ts';
 import { type HostArrays, type OpCase, values } from './cases/types.ts';
 import { useDevice } from './device.ts';

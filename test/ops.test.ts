@@ -1,9 +1,9 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { vjp } from '../engine/autograd.ts';
-import type { Device } from '../engine/device.ts';
-import { dispose, record, run } from '../engine/program.ts';
-import { release, type Tensor } from '../engine/tensor.ts';
-import { read, tensorFrom } from '../engine/transfer.ts';
+import type { Device } from '../engine/device/device.ts';
+import { vjp } from '../engine/grad/autograd.ts';
+import { release, type Tensor } from '../engine/record/tensor.ts';
+import { dispose, record, run } from '../engine/run/program.ts';
+import { read, tensorFrom } from '../engine/run/transfer.ts';
 import { allCases } from './cases/index.ts';
 import {
   GRAD_TOLERANCE,

@@ -1,10 +1,10 @@
 import type { Card } from '../bench/paper/cards.ts';
 import { type Estimate, estimateLaunches } from '../bench/paper/estimate.ts';
 import { ratesOf } from '../bench/paper/time.ts';
-import { bindingsOf, type Constants } from '../engine/kernel.ts';
-import { planMemory } from '../engine/plan.ts';
-import type { Launch } from '../engine/recorder.ts';
-import { makeTensor, type Tensor } from '../engine/tensor.ts';
+import { bindingsOf, type Constants } from '../engine/device/kernel.ts';
+import { planMemory } from '../engine/plan/plan.ts';
+import type { Launch } from '../engine/record/recorder.ts';
+import { makeTensor, type Tensor } from '../engine/record/tensor.ts';
 
 // Launches made by hand, for the tests of what `bench paper` expects of them.
 

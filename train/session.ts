@@ -1,11 +1,11 @@
-import { type Device, finish } from '../engine/device.ts';
+import { type Device, finish } from '../engine/device/device.ts';
 import { adamHyper } from '../engine/ops/adam.ts';
-import { place } from '../engine/place.ts';
-import { dispose, type Program, record, run } from '../engine/program.ts';
-import { allocate, type FlatBuffer, flatBuffer, release, type Tensor } from '../engine/tensor.ts';
-import { read, upload } from '../engine/transfer.ts';
-import { type Losses, trainingStep } from '../model/trainingStep.ts';
-import type { Ugatit } from '../model/ugatit.ts';
+import { place } from '../engine/record/place.ts';
+import { allocate, type FlatBuffer, flatBuffer, release, type Tensor } from '../engine/record/tensor.ts';
+import { dispose, type Program, record, run } from '../engine/run/program.ts';
+import { read, upload } from '../engine/run/transfer.ts';
+import { type Losses, trainingStep } from '../model/ugatit/trainingStep.ts';
+import type { Ugatit } from '../model/ugatit/ugatit.ts';
 import type { Batch } from './data/loader.ts';
 
 /** A recorded training step with its inputs, and the losses of the last steps on the GPU. */

@@ -1,17 +1,17 @@
-import type { Device } from '../engine/device.ts';
+import type { Device } from '../engine/device/device.ts';
 import { CheckpointError } from '../engine/errors.ts';
-import { dispose, type Program, record, run } from '../engine/program.ts';
-import { allocate, release, type Tensor } from '../engine/tensor.ts';
-import { read, upload } from '../engine/transfer.ts';
-import type { GeneratorConfig } from '../model/generator.ts';
+import { allocate, release, type Tensor } from '../engine/record/tensor.ts';
+import { dispose, type Program, record, run } from '../engine/run/program.ts';
+import { read, upload } from '../engine/run/transfer.ts';
+import { setTensor } from '../model/parameters.ts';
+import type { GeneratorConfig } from '../model/ugatit/generator.ts';
 import {
   createTranslator,
   freeTranslator,
   LONE,
   runTranslator,
   type Translator,
-} from '../model/inference.ts';
-import { setTensor } from '../model/parameters.ts';
+} from '../model/ugatit/inference.ts';
 import { preprocess } from './data/augment.ts';
 import { toPicture } from './data/grid.ts';
 import { heatmapPicture } from './data/heatmap.ts';

@@ -1,6 +1,6 @@
-import { addFlagsOf } from '../../engine/kernel.ts';
-import type { Launch } from '../../engine/recorder.ts';
-import { bytesOf, offsetInRoot, rootOf, storageOf, type Tensor } from '../../engine/tensor.ts';
+import { addFlagsOf } from '../../engine/device/kernel.ts';
+import type { Launch } from '../../engine/record/recorder.ts';
+import { bytesOf, offsetInRoot, rootOf, storageOf, type Tensor } from '../../engine/record/tensor.ts';
 import type { Work } from './work.ts';
 
 /** Bytes a launch touches, each once. */

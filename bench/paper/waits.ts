@@ -1,6 +1,6 @@
-import type { MemoryPlan } from '../../engine/plan.ts';
-import type { Launch } from '../../engine/recorder.ts';
-import { bytesOf, offsetInRoot, rootOf, storageOf, type Tensor } from '../../engine/tensor.ts';
+import type { MemoryPlan } from '../../engine/plan/plan.ts';
+import type { Launch } from '../../engine/record/recorder.ts';
+import { bytesOf, offsetInRoot, rootOf, storageOf, type Tensor } from '../../engine/record/tensor.ts';
 
 /** Which launches wait until those before have ended. */
 export interface Waits {

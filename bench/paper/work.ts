@@ -1,5 +1,5 @@
-import type { Launch } from '../../engine/recorder.ts';
-import { bytesOf, type Tensor } from '../../engine/tensor.ts';
+import type { Launch } from '../../engine/record/recorder.ts';
+import { bytesOf, type Tensor } from '../../engine/record/tensor.ts';
 import { factsOf, type KernelFacts } from './constants.ts';
 import { numbersOf } from './launches.ts';
 

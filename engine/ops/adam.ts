@@ -1,8 +1,8 @@
 import { AdawnError, ShapeError } from '../errors.ts';
-import { grid1d, intermediate, launch, recorder, variantOf } from '../recorder.ts';
-import { integers } from '../scalar.ts';
-import { elements, show } from '../shape.ts';
-import type { Tensor } from '../tensor.ts';
+import { integers } from '../record/constants.ts';
+import { grid1d, intermediate, launch, recorder, variantOf } from '../record/recorder.ts';
+import { elements, show } from '../record/shape.ts';
+import type { Tensor } from '../record/tensor.ts';
 
 const WG = 64;
 

@@ -1,6 +1,6 @@
-import { differentiable, grid1d, intermediate, launch } from '../recorder.ts';
-import { elements, expectRank } from '../shape.ts';
-import type { Tensor } from '../tensor.ts';
+import { differentiable, grid1d, intermediate, launch } from '../record/recorder.ts';
+import { elements, expectRank } from '../record/shape.ts';
+import type { Tensor } from '../record/tensor.ts';
 import { attend } from './cam/attend.ts';
 import { camPool } from './cam/pool.ts';
 import { type CamSpectra, camLogits } from './camLogits.ts';

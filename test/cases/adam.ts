@@ -1,7 +1,7 @@
 import { type AdamOptions, adamHyper, adamStep, clampRange } from '../../engine/ops/adam.ts';
 import { add } from '../../engine/ops/add.ts';
 import { zeros } from '../../engine/ops/fill.ts';
-import type { Tensor } from '../../engine/tensor.ts';
+import type { Tensor } from '../../engine/record/tensor.ts';
 import { type HostArray, type OpCase, values } from './types.ts';
 
 export interface AdamState {

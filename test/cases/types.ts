@@ -1,4 +1,4 @@
-import type { Tensor } from '../../engine/tensor.ts';
+import type { Tensor } from '../../engine/record/tensor.ts';
 
 /** Values of one input or output on the host, in float64. */
 export interface HostArray {

@@ -1,5 +1,5 @@
-import { vjp } from '../../engine/autograd.ts';
-import type { Device } from '../../engine/device.ts';
+import type { Device } from '../../engine/device/device.ts';
+import { vjp } from '../../engine/grad/autograd.ts';
 import { leakyRelu, relu, tanh } from '../../engine/ops/activation.ts';
 import { camPool } from '../../engine/ops/cam/pool.ts';
 import { cam, heatMap } from '../../engine/ops/cam.ts';
@@ -8,10 +8,10 @@ import { linear } from '../../engine/ops/linear.ts';
 import { bceWithLogitsToConstant, l1Loss, mseToConstant } from '../../engine/ops/loss.ts';
 import { adailn, iln, instanceNorm } from '../../engine/ops/norm.ts';
 import { spectra } from '../../engine/ops/spectralNorm.ts';
-import { dispose, record, run } from '../../engine/program.ts';
-import { reshape } from '../../engine/recorder.ts';
-import { release, type Tensor } from '../../engine/tensor.ts';
-import { read, tensorFrom } from '../../engine/transfer.ts';
+import { reshape } from '../../engine/record/recorder.ts';
+import { release, type Tensor } from '../../engine/record/tensor.ts';
+import { dispose, record, run } from '../../engine/run/program.ts';
+import { read, tensorFrom } from '../../engine/run/transfer.ts';
 import { type Golden, nhwc, normError, toNhwc } from './golden.ts';
 
 /** Error of one output or gradient of an op, ‖out − ref‖ / ‖ref‖ against PyTorch in float64. */
