@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { benchCases } from '../bench/cases/index.ts';
 import { flopsOf } from '../bench/flops.ts';
 import { slugOf } from '../bench/header.ts';
 import type { LaunchFile } from '../bench/launchFile.ts';
@@ -13,6 +14,7 @@ import { barChart } from '../bench/report/chart.ts';
 import { runCase } from '../bench/run.ts';
 import type { BenchCase, Result } from '../bench/types.ts';
 import type { Device } from '../engine/device/device.ts';
+import { paperDevice } from '../engine/device/paper.ts';
 import { measureCeilings } from '../engine/measure/ceilings.ts';
 import { closeStopwatch, openStopwatch } from '../engine/measure/timing.ts';
 import { add } from '../engine/ops/add.ts';
@@ -153,14 +155,17 @@ describe('a case', () => {
     closeStopwatch(watch);
   });
 
+  test('counts the operations of whole networks', () => {
+    const networks = benchCases('quick', gpu.device).filter(({ countFlops }) => countFlops);
+    expect(new Set(networks.map(({ op }) => op))).toEqual(new Set(['generator', 'step']));
+    for (const { countFlops } of networks) expect(countFlops!(gpu.device)).toBeGreaterThan(1e6);
+  });
+
   test('counts operations by the definition, whatever kernel runs', () => {
-    const [x, w] = [
-      [1, 8, 8, 16],
-      [32, 3, 3, 16],
-    ].map((shape) => allocate(gpu.device, shape, 'input'));
-    const flops = flopsOf(gpu.device, () => {
-      return { y: conv2d(x, w, null, { pad: 1 }) };
-    });
+    const paper = paperDevice(gpu.device);
+    const x = allocate(paper, [1, 8, 8, 16], 'x');
+    const w = allocate(paper, [32, 3, 3, 16], 'w');
+    const flops = flopsOf(paper, () => ({ y: conv2d(x, w, null, { pad: 1 }) }));
     expect(flops).toBe(2 * 64 * 32 * 9 * 16);
   });
 });
