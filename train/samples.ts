@@ -101,8 +101,9 @@ export async function writeSampleGrid(
 ): Promise<void> {
   const { device, config } = model;
   const x = allocate(device, [1, config.size, config.size, 3], 'sample');
-  const program = await record(device, () => build(model, x, direction));
+  let program: Program<Record<string, Tensor>> | null = null;
   try {
+    program = await record(device, () => build(model, x, direction));
     const columns: Picture[][] = [];
     for (const { values } of direction === 'A2B' ? pictures.a : pictures.b) {
       columns.push(await column(device, program, x, values, config.size));
@@ -110,7 +111,7 @@ export async function writeSampleGrid(
     const rows = columns[0].map((_, r) => columns.map((c) => c[r]));
     await writePng(path, composeGrid(rows));
   } finally {
-    dispose(program);
+    if (program) dispose(program);
     release(device, x);
   }
 }
