@@ -1,4 +1,5 @@
-import { checkDevice, type Device, type Pipeline, pipelineFor, scoped, withinMemory } from './device.ts';
+import { compileAll } from './compile.ts';
+import { checkDevice, type Device, finish, type Pipeline, scoped, withinMemory } from './device.ts';
 import { encode, type Step, type TextureCopy } from './encode.ts';
 import { AdawnError, DeviceError } from './errors.ts';
 import { fuseAdds } from './fuseAdds.ts';
@@ -8,7 +9,6 @@ import { type Launch, withRecorder } from './recorder.ts';
 import { show } from './shape.ts';
 import { encodeSizes } from './shared.ts';
 import { bytesOf, offsetInRoot, rootOf, type Storage, storageOf, type Tensor } from './tensor.ts';
-import { untilDone } from './waiting.ts';
 
 /** A recorded piece of work with fixed shapes: run it as often as you like, then dispose of it. */
 export interface Program<Out extends Record<string, Tensor>> {
@@ -221,31 +221,44 @@ function bindOutputs<Out extends Record<string, Tensor>>(outputs: Out, plan: Mem
   return Object.fromEntries(Object.entries(outputs).map(([k, t]) => [k, made.get(t.id)!])) as Out;
 }
 
-async function compileAll(
-  device: Device,
-  launches: readonly Launch[],
-  onCompile?: (done: number, total: number) => void,
-): Promise<Map<string, Pipeline>> {
-  const kernels = launches.flatMap(({ kernel }) => (kernel ? [kernel] : []));
-  const specs = new Map(kernels.map((kernel) => [kernelKey(kernel), kernel]));
-  let done = 0;
-  const entries = [...specs].map(async ([key, spec]) => {
-    const pipeline = await pipelineFor(device, spec);
-    onCompile?.(++done, specs.size);
-    return [key, pipeline] as const;
-  });
-  return new Map(await untilDone(device, Promise.all(entries)));
-}
-
 /** Encodes and submits the program once; returns at once. Order on the queue is order of calls. */
 export function run(program: Program<Record<string, Tensor>>): void {
   const { device, steps } = program;
   checkDevice(device);
   const most = device.isCpu ? LAUNCHES_PER_SUBMIT_ON_CPU : LAUNCHES_PER_SUBMIT;
   for (let from = 0; from < steps.length; from += most) {
-    const encoder = device.gpu.createCommandEncoder();
-    encode(encoder, steps.slice(from, from + most));
-    device.gpu.queue.submit([encoder.finish()]);
+    submit(device, steps.slice(from, from + most));
+  }
+}
+
+function submit(device: Device, steps: readonly Step[]): void {
+  const encoder = device.gpu.createCommandEncoder();
+  encode(encoder, steps);
+  device.gpu.queue.submit([encoder.finish()]);
+}
+
+/** A portion of a program that runs in portions is to take about this many milliseconds. */
+const PORTION_MS = 300;
+
+/**
+ * Runs the program once in portions, and waits for each. For the first run: some drivers (Mesa's lavapipe)
+ * compile a kernel when it first runs, so that it can take minutes, and what is submitted cannot be stopped.
+ * @param between called before each portion; when it throws, the rest does not run
+ */
+export async function runInPortions(
+  program: Program<Record<string, Tensor>>,
+  between: (done: number, total: number) => void,
+): Promise<void> {
+  const { device, steps } = program;
+  let size = 1;
+  for (let done = 0; done < steps.length; ) {
+    between(done, steps.length);
+    const start = performance.now();
+    submit(device, steps.slice(done, done + size));
+    await finish(device);
+    done += size;
+    const ms = performance.now() - start;
+    size = ms > PORTION_MS ? Math.max(1, Math.floor(size / 2)) : ms < PORTION_MS / 4 ? 2 * size : size;
   }
 }
 

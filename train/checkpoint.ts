@@ -3,9 +3,11 @@ import { elements } from '../engine/shape.ts';
 import type { Ensemble } from '../model/network.ts';
 import { getTensor, type ParameterGroup, type ParameterSpec, setTensor } from '../model/parameters.ts';
 import type { Ugatit } from '../model/ugatit.ts';
+import { type Environment, parseEnvironment } from './environment.ts';
 import { TrainingError } from './errors.ts';
 import { type CheckpointView, matchTensors, openCheckpoint } from './formats/checkpoint.ts';
 import { type TensorSource, writeSafetensors } from './formats/safetensors.node.ts';
+import { parseConfig, type RunConfig } from './options.ts';
 
 /** A tensor of the model as a file knows it. */
 interface Entry {
@@ -30,7 +32,9 @@ export interface CheckpointState {
   /** Iterations done. */
   readonly step: number;
   /** The run's configuration, as in config.json. */
-  readonly config: unknown;
+  readonly config: RunConfig;
+  /** What else decided its numbers. */
+  readonly environment: Environment;
 }
 
 async function finiteValues(model: Ugatit, { name, group, spec }: Entry): Promise<Float32Array> {
@@ -55,7 +59,12 @@ export async function saveCheckpoint(path: string, model: Ugatit, state: Checkpo
     dtype: 'F32',
     read: () => finiteValues(model, entry),
   }));
-  const metadata = { format: 'adawn-1', step: String(state.step), config: JSON.stringify(state.config) };
+  const metadata = {
+    format: 'adawn-1',
+    step: String(state.step),
+    config: JSON.stringify(state.config),
+    environment: JSON.stringify(state.environment),
+  };
   await writeSafetensors(path, sources, metadata);
 }
 
@@ -99,4 +108,14 @@ export async function loadCheckpoint(path: string, model: Ugatit): Promise<numbe
   } finally {
     await view.close();
   }
+}
+
+/** What a checkpoint says beside its tensors, as far as it does. */
+export async function readState(
+  path: string,
+): Promise<{ config: RunConfig | null; environment: Environment | null }> {
+  const view = await openCheckpoint(path);
+  await view.close();
+  const { config = '', environment } = view.metadata;
+  return { config: parseConfig(config), environment: parseEnvironment(environment) };
 }

@@ -1,5 +1,6 @@
 import { adapterMemory } from '../engine/adapterMemory.node.ts';
 import type { Device } from '../engine/device.ts';
+import { AdawnError } from '../engine/errors.ts';
 import { paperDevice } from '../engine/paper.ts';
 import { trace } from '../engine/program.ts';
 import { allocate } from '../engine/tensor.ts';
@@ -76,7 +77,7 @@ export function tryNeed(device: Device, config: UgatitConfig): { need: MemoryNee
   try {
     return { need: memoryNeed(device, config) };
   } catch (error) {
-    if (error instanceof Error && error.name.endsWith('Error')) return { reason: error.message };
+    if (error instanceof AdawnError) return { reason: error.message };
     throw error;
   }
 }

@@ -1,9 +1,9 @@
-import { type Device, finish } from '../engine/device.ts';
+import { checkDevice, type Device, finish } from '../engine/device.ts';
 import { adamHyper } from '../engine/ops/adam.ts';
-import { dispose, type Program, record, run } from '../engine/program.ts';
+import { dispose, type Program, record, run, runInPortions } from '../engine/program.ts';
 import { place } from '../engine/recorder.ts';
 import { allocate, type FlatBuffer, flatBuffer, release, type Tensor } from '../engine/tensor.ts';
-import { read, upload } from '../engine/transfer.ts';
+import { beginRead, cancelRead, finishRead, type Reading, upload } from '../engine/transfer.ts';
 import { type Losses, trainingStep } from '../model/trainingStep.ts';
 import type { Ugatit } from '../model/ugatit.ts';
 import type { Batch } from './data/loader.ts';
@@ -16,13 +16,15 @@ export interface Session {
   readonly inputs: { readonly a: Tensor; readonly b: Tensor; readonly hyper: Tensor };
   /** Each loss at a boundary of its own, written by the step: the terms, and the totals summed from them. */
   readonly losses: readonly FlatBuffer[];
-  /** Rows of all losses, one a step since the last read. */
-  readonly history: Tensor;
-  rows: number;
+  /** Losses of the steps that were submitted and not yet read, oldest first, on their way to the host. */
+  readonly flying: Reading[];
 }
 
-/** Steps between two read-backs at most. */
-export const HISTORY_ROWS = 64;
+/**
+ * Steps that may be submitted and not yet computed: the one at work, and one waiting behind it so that the
+ * GPU is never idle. Whoever stops a run waits for them, and news of a loss is this old.
+ */
+export const IN_FLIGHT = 2;
 
 /** Floats between two losses in the flat buffer. */
 const SLOT = 64;
@@ -64,44 +66,76 @@ export async function openSession(
     },
     onCompile,
   );
-  const history = allocate(device, [HISTORY_ROWS, lossNames.length * SLOT], 'loss history');
-  return { model, step, lossNames, inputs, losses, history, rows: 0 };
+  reserveReadings(device, losses);
+  return { model, step, lossNames, inputs, losses, flying: [] };
 }
 
-/** Submits one iteration; returns without waiting for the GPU. `number` counts from 1. */
-export function runStep(session: Session, batch: Batch, number: number, lr: number): void {
-  const { model, inputs, step, losses, history } = session;
+const piecesOf = (losses: readonly FlatBuffer[]) =>
+  losses.map(({ buffer, bytes }) => ({ buffer, offset: 0, bytes }));
+
+/** Has the pool make what the steps in flight copy their losses to, so that none of them makes any. */
+function reserveReadings(device: Device, losses: readonly FlatBuffer[]): void {
+  const readings = Array.from({ length: IN_FLIGHT + 1 }, () => beginRead(device, piecesOf(losses)));
+  for (const reading of readings) cancelRead(device, reading);
+}
+
+function uploadInputs({ model, inputs }: Session, batch: Batch, number: number, lr: number): void {
   const { device } = model;
   upload(device, inputs.a, batch.a);
   upload(device, inputs.b, batch.b);
   upload(device, inputs.hyper, adamHyper(number, lr));
-  run(step);
-  const encoder = device.gpu.createCommandEncoder();
-  let at = session.rows * session.lossNames.length * SLOT * 4;
-  for (const { buffer, bytes } of losses) {
-    encoder.copyBufferToBuffer(buffer, 0, history.storage!.buffer, at, bytes);
-    at += bytes;
-  }
-  device.gpu.queue.submit([encoder.finish()]);
-  session.rows++;
 }
 
-/** Waits for the submitted steps and gives each one's losses, oldest first; empties the history. */
-export async function readLosses(session: Session): Promise<Record<string, number>[]> {
-  const { model, history, lossNames, rows } = session;
-  session.rows = 0;
-  if (rows === 0) return [];
-  const values = await read(model.device, history);
-  return Array.from({ length: rows }, (_, r) => {
-    const at = (i: number) => values[(r * lossNames.length + i) * SLOT];
-    return Object.fromEntries(lossNames.map((name, i) => [name, at(i)]));
-  });
+/** Submits one iteration; returns without waiting for the GPU. `number` counts from 1. */
+export function runStep(session: Session, batch: Batch, number: number, lr: number): void {
+  const { model, step, losses, flying } = session;
+  uploadInputs(session, batch, number, lr);
+  run(step);
+  flying.push(beginRead(model.device, piecesOf(losses)));
+}
+
+/**
+ * The same for the first iteration of a session, which may take minutes where the driver compiles kernels when
+ * they first run; waits for it.
+ * @param between called every now and then; what it throws ends the iteration half-way, and the model is of no
+ * use then
+ */
+export async function runFirstStep(
+  session: Session,
+  batch: Batch,
+  number: number,
+  lr: number,
+  between: () => void,
+): Promise<void> {
+  const { model, step, losses, flying } = session;
+  uploadInputs(session, batch, number, lr);
+  await runInPortions(step, between);
+  flying.push(beginRead(model.device, piecesOf(losses)));
+}
+
+/**
+ * Waits until at most `ahead` of the submitted steps are still to be computed; gives the losses of each one
+ * computed since the last call, oldest first.
+ */
+export async function readLosses(session: Session, ahead = 0): Promise<Record<string, number>[]> {
+  const { model, lossNames, flying } = session;
+  const rows: Record<string, number>[] = [];
+  while (flying.length > ahead) {
+    const reading = flying.shift()!;
+    const values = new Float32Array(reading.bytes / 4);
+    await finishRead(model.device, reading, values);
+    checkDevice(model.device);
+    rows.push(Object.fromEntries(lossNames.map((name, i) => [name, values[i * SLOT]])));
+  }
+  return rows;
 }
 
 /** Frees what the session allocated (not the model). */
-export async function closeSession({ model, step, inputs, losses, history }: Session): Promise<void> {
+export async function closeSession(session: Session): Promise<void> {
+  const { model, step, inputs, losses, flying } = session;
   await finish(model.device);
   dispose(step);
-  for (const tensor of [...Object.values(inputs), history]) release(model.device, tensor);
+  for (const reading of flying.splice(0)) cancelRead(model.device, reading);
+  for (const tensor of Object.values(inputs)) release(model.device, tensor);
   for (const { buffer } of losses) model.device.pool.release(buffer);
 }

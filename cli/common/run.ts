@@ -1,27 +1,15 @@
-/**
- * Errors whose message is written for the user: shown as one sentence, without a stack trace. Recognised by
- * name, so that this file needs to import none of the rooms that throw them.
- */
-const FOR_USERS = new Set([
-  'AdawnError',
-  'DataError',
-  'ShapeError',
-  'KernelError',
-  'DeviceError',
-  'CheckpointError',
-  'TrainingError',
-  'UsageError',
-]);
+import { AdawnError } from '../../engine/errors.ts';
 
 /** A wrong argument of a command. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError';
-}
+export class UsageError extends AdawnError {}
 
-/** What to print for anything thrown: the message alone, or the stack when it is a bug of ours. */
+/**
+ * What to print for anything thrown: the message alone where it was written for the user (every error that adawn
+ * throws on purpose), or the stack when it is a bug of ours.
+ */
 export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  if (FOR_USERS.has(error.name) && !process.env.ADAWN_TRACE) return error.message;
+  if (error instanceof AdawnError && !process.env.ADAWN_TRACE) return error.message;
   const { code } = error as NodeJS.ErrnoException;
   if (typeof code === 'string' && /^E[A-Z]+$/.test(code)) return error.message; // the system says no
   return error.stack ?? error.message;
