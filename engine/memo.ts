@@ -1,18 +1,19 @@
-import { recorder, versionsOf } from './recorder.ts';
+import { recorder, writtenBy } from './recorder.ts';
 import { bytesOf, rootOf, type Tensor } from './tensor.ts';
 
 /** A result that stays valid until a tensor it came from is written: packed weights, tiles of a picture. */
 export interface Remembered {
   readonly value: unknown;
   readonly sources: readonly Tensor[];
-  /** Of the sources, when it was made. */
+  /** Latest launches that had written the sources when it was made. */
   readonly versions: readonly number[];
   /** Launches there were at its latest use. */
   used: number;
 }
 
-/** Launches after which a large result is not worth its memory on a GPU, and bytes of large sources. */
+/** On a GPU a result that was not used for this many launches is made again rather than kept, … */
 const IDLE_LAUNCHES = 256;
+/** … if its sources have at least so many bytes. */
 const LARGE_BYTES = 2 ** 20;
 
 /**
@@ -24,7 +25,7 @@ const LARGE_BYTES = 2 ** 20;
 export function memoised<T>(key: string, sources: Tensor[], make: () => T): T {
   const { memo, launches, device } = recorder();
   const full = `${key}:${sources.map((s) => s.id).join(',')}`;
-  const now = versionsOf(sources);
+  const now = writtenBy(sources);
   const known = memo.get(full);
   const bytes = sources.reduce((sum, source) => sum + bytesOf(source), 0);
   const stays = device.isCpu || bytes < LARGE_BYTES;

@@ -1,4 +1,4 @@
-import { DeviceError } from './errors.ts';
+import { AdawnError, DeviceError } from './errors.ts';
 import type { Extent } from './tensor.ts';
 
 const MIB = 2 ** 20;
@@ -32,6 +32,8 @@ const bufferKey = (size: number, usage: number) => `${size} ${usage}`;
 /** Pool of buffers and rgba32float textures of one device: all of the engine's come from here. */
 export class Pool {
   private readonly free = new Map<string, Held[]>();
+  /** Of every buffer or texture: how often it was handed out or taken back; odd while somebody has it. */
+  private readonly leases = new WeakMap<Held, number>();
   private readonly report: MemoryReport = { live: 0, pooled: 0, peak: 0, created: 0 };
 
   constructor(private readonly gpu: GPUDevice) {}
@@ -90,6 +92,7 @@ export class Pool {
     const kept = this.free.get(key)?.pop();
     const held = kept ?? make();
     held.label = label;
+    this.leases.set(held, this.leaseOf(held) + 1);
     this.report.live += bytes;
     if (kept) this.report.pooled -= bytes;
     else this.report.created++;
@@ -97,14 +100,33 @@ export class Pool {
     return held;
   }
 
-  /** Gives a buffer or texture back for reuse by a later request for the same size. */
+  /** A number that changes whenever a buffer or texture is handed out or taken back. */
+  leaseOf(held: Held): number {
+    return this.leases.get(held) ?? 0;
+  }
+
+  /**
+   * Gives a buffer or texture back for reuse by a later request for the same size.
+   * @throws AdawnError when it was given back already: its next two users would share it
+   */
   release(held: Held): void {
+    if (this.leaseOf(held) % 2 === 0) throw new AdawnError(`${held.label || 'a buffer'} was released before`);
+    this.leases.set(held, this.leaseOf(held) + 1);
     const { key, bytes } = kindOf(held);
     this.report.live -= bytes;
     this.report.pooled += bytes;
     const list = this.free.get(key);
     if (list) list.push(held);
     else this.free.set(key, [held]);
+  }
+
+  /** Destroys a buffer or texture that somebody has, instead of keeping it for reuse. */
+  destroy(held: Held): void {
+    this.release(held);
+    const { key, bytes } = kindOf(held);
+    this.free.get(key)!.pop();
+    this.report.pooled -= bytes;
+    held.destroy();
   }
 
   /** Destroys what is pooled. */

@@ -1,14 +1,13 @@
+import { bindAll, bindOutputs, type Memory } from './bind.ts';
 import { compileAll } from './compile.ts';
-import { checkDevice, type Device, finish, type Pipeline, scoped, withinMemory } from './device.ts';
-import { encode, type Step, type TextureCopy } from './encode.ts';
-import { AdawnError, DeviceError } from './errors.ts';
+import { checkDevice, type Device, finish, withinMemory } from './device.ts';
+import { encode, type Step } from './encode.ts';
+import { AdawnError } from './errors.ts';
 import { fuseAdds } from './fuseAdds.ts';
-import { kernelKey } from './kernel.ts';
-import { type MemoryPlan, planMemory, pruneLaunches, type Room } from './plan.ts';
+import { type MemoryPlan, planMemory, pruneLaunches } from './plan.ts';
 import { type Launch, withRecorder } from './recorder.ts';
 import { show } from './shape.ts';
-import { encodeSizes } from './shared.ts';
-import { bytesOf, offsetInRoot, rootOf, type Storage, storageOf, type Tensor } from './tensor.ts';
+import { expectAlive, rootOf, type Tensor } from './tensor.ts';
 
 /** A recorded piece of work with fixed shapes: run it as often as you like, then dispose of it. */
 export interface Program<Out extends Record<string, Tensor>> {
@@ -21,6 +20,10 @@ export interface Program<Out extends Record<string, Tensor>> {
   readonly memory: Memory;
   /** Uniform blocks of the launches. */
   readonly sizeBuffer: GPUBuffer | null;
+  /** Memory outside of the program that its launches bind: it must be there at every run. */
+  readonly uses: readonly Tensor[];
+  /** Set by `dispose`. */
+  disposed: boolean;
 }
 
 /**
@@ -29,100 +32,6 @@ export interface Program<Out extends Record<string, Tensor>> {
  */
 const LAUNCHES_PER_SUBMIT = 400;
 const LAUNCHES_PER_SUBMIT_ON_CPU = 4000;
-
-type Memory = readonly (GPUBuffer | GPUTexture)[];
-
-function roomOf(tensor: Tensor, plan: MemoryPlan): Room {
-  const room = plan.rooms.get(tensor.id);
-  if (!room) throw new AdawnError(`no launch computes ${tensor.label || show(tensor.shape)}`);
-  return room;
-}
-
-/** The texture an intermediate lives in, and the first of its layers there. */
-function layersOf(tensor: Tensor, plan: MemoryPlan, memory: Memory): { texture: GPUTexture; layer: number } {
-  const { slot, offset } = roomOf(tensor, plan);
-  return { texture: memory[slot] as GPUTexture, layer: offset };
-}
-
-function placeOf(tensor: Tensor, plan: MemoryPlan, memory: Memory): Storage {
-  const stored = storageOf(tensor);
-  if (stored) return stored;
-  const root = rootOf(tensor);
-  if (root.texture)
-    throw new AdawnError(`${root.label || show(root.shape)} is a texture, which cannot be kept`);
-  const { slot, offset } = roomOf(root, plan);
-  return { buffer: memory[slot] as GPUBuffer, offset: offset + offsetInRoot(tensor), bytes: bytesOf(tensor) };
-}
-
-/** Where a launch's uniform block lies; null where its numbers are in the kernel's text. */
-type Sizes = GPUBufferBinding | null;
-
-/** One uniform buffer for the blocks of all launches, equal ones shared; null where no launch has one. */
-function writeSizes(
-  device: Device,
-  launches: readonly Launch[],
-  pipelines: ReadonlyMap<string, Pipeline>,
-): { buffer: GPUBuffer | null; sizes: Sizes[] } {
-  const stride = device.gpu.limits.minUniformBufferOffsetAlignment;
-  const blocks: Uint8Array<ArrayBuffer>[] = [];
-  const known = new Map<string, number>();
-  const places = launches.map(({ kernel }) => {
-    if (!kernel) return null;
-    const { fields } = pipelines.get(kernelKey(kernel))!;
-    if (fields.length === 0) return null;
-    const block = encodeSizes(fields, kernel.constants);
-    const key = block.join(',');
-    if (!known.has(key)) known.set(key, blocks.push(block) - 1);
-    return { at: known.get(key)!, size: block.length };
-  });
-  if (blocks.length === 0) return { buffer: null, sizes: places.map(() => null) };
-  const each = Math.ceil(Math.max(...blocks.map((b) => b.length)) / stride) * stride;
-  const all = new Uint8Array(each * blocks.length);
-  blocks.forEach((block, i) => {
-    all.set(block, i * each);
-  });
-  const buffer = device.pool.acquireUniform(all.length, 'launch sizes');
-  device.gpu.queue.writeBuffer(buffer, 0, all);
-  return { buffer, sizes: places.map((p) => p && { buffer, offset: p.at * each, size: p.size }) };
-}
-
-function bind(
-  device: Device,
-  item: Launch,
-  layout: GPUBindGroupLayout,
-  plan: MemoryPlan,
-  memory: Memory,
-  sizes: Sizes,
-) {
-  const block = sizes ? [{ binding: item.bindings.length, resource: sizes }] : [];
-  return device.gpu.createBindGroup({
-    label: item.label,
-    layout,
-    entries: item.bindings
-      .map((tensor, binding): GPUBindGroupEntry => {
-        if (tensor.texture) {
-          const { texture, layer } = layersOf(tensor, plan, memory);
-          const range = { baseArrayLayer: layer, arrayLayerCount: tensor.texture.layers };
-          return { binding, resource: texture.createView({ dimension: '2d-array', ...range }) };
-        }
-        const { buffer, offset, bytes } = placeOf(tensor, plan, memory);
-        return { binding, resource: { buffer, offset, size: Math.ceil(bytes / 16) * 16 } };
-      })
-      .concat(block),
-  });
-}
-
-function copiesOf({ copies, bindings }: Launch, plan: MemoryPlan, memory: Memory): TextureCopy[] {
-  return copies.map(({ first, rowStep, layerRows, at: [x, y, z], size }) => {
-    const { buffer, offset } = placeOf(bindings[0], plan, memory);
-    const { texture, layer } = layersOf(bindings[1], plan, memory);
-    return {
-      source: { buffer, offset: offset + first * 16, bytesPerRow: rowStep * 16, rowsPerImage: layerRows },
-      destination: { texture, origin: { x, y, z: layer + z } },
-      size: [size.width, size.height, size.layers],
-    };
-  });
-}
 
 function allocateSlots(device: Device, plan: MemoryPlan): Memory {
   const memory: (GPUBuffer | GPUTexture)[] = [];
@@ -181,50 +90,41 @@ export async function record<Out extends Record<string, Tensor>>(
   try {
     const pipelines = await compileAll(device, launches, onCompile);
     const { steps, sizeBuffer } = await bindAll(device, launches, plan, memory, pipelines);
-    const bound = bindOutputs(outputs, plan, memory);
-    return { device, steps, plan, outputs: bound, memory, sizeBuffer };
+    const bound = bindOutputs(device, outputs, plan, memory);
+    const uses = usesOf(launches);
+    return { device, steps, plan, outputs: bound, memory, sizeBuffer, uses, disposed: false };
   } catch (error) {
     freeSlots(device, memory);
     throw error;
   }
 }
 
-/** What a replay needs of every launch. */
-async function bindAll(
-  device: Device,
-  launches: readonly Launch[],
-  plan: MemoryPlan,
-  memory: Memory,
-  pipelines: ReadonlyMap<string, Pipeline>,
-): Promise<{ steps: Step[]; sizeBuffer: GPUBuffer | null }> {
-  const { result, error } = await scoped(device, 'validation', () => {
-    const { buffer: sizeBuffer, sizes } = writeSizes(device, launches, pipelines);
-    const steps = launches.map((item, i) => {
-      const copies = copiesOf(item, plan, memory);
-      if (!item.kernel) return { launch: item, dispatch: null, copies };
-      const { pipeline, layout } = pipelines.get(kernelKey(item.kernel))!;
-      const bindGroup = bind(device, item, layout, plan, memory, sizes[i]);
-      return { launch: item, dispatch: { pipeline, bindGroup }, copies };
-    });
-    return { steps, sizeBuffer };
-  });
-  if (error) throw new DeviceError(`recording failed: ${error.message}`);
-  return result;
-}
-
-/** The results with the memory a run leaves them in. */
-function bindOutputs<Out extends Record<string, Tensor>>(outputs: Out, plan: MemoryPlan, memory: Memory) {
-  const made = new Map<number, Tensor>();
-  for (const tensor of Object.values(outputs)) {
-    made.set(tensor.id, { ...tensor, storage: placeOf(tensor, plan, memory) });
+/** One tensor for each buffer that outlives the program. */
+function usesOf(launches: readonly Launch[]): Tensor[] {
+  const uses = new Map<GPUBuffer, Tensor>();
+  for (const tensor of launches.flatMap(({ bindings }) => bindings)) {
+    const root = rootOf(tensor);
+    if (root.storage) uses.set(root.storage.buffer, root);
   }
-  return Object.fromEntries(Object.entries(outputs).map(([k, t]) => [k, made.get(t.id)!])) as Out;
+  return [...uses.values()];
 }
 
-/** Encodes and submits the program once; returns at once. Order on the queue is order of calls. */
+/** @throws AdawnError when the program is gone, or memory that it uses. */
+function expectUsable({ device, uses, disposed }: Program<Record<string, Tensor>>, what: string): void {
+  if (disposed) throw new AdawnError(`${what}: the program was disposed of before`);
+  for (const { storage, label } of uses) {
+    expectAlive(device, storage!, `${what}: ${label || 'a tensor'}, which the program uses,`);
+  }
+}
+
+/**
+ * Encodes and submits the program once; returns at once. Order on the queue is order of calls.
+ * @throws AdawnError after `dispose`, or when a tensor that the program uses was released
+ */
 export function run(program: Program<Record<string, Tensor>>): void {
   const { device, steps } = program;
   checkDevice(device);
+  expectUsable(program, 'run');
   const most = device.isCpu ? LAUNCHES_PER_SUBMIT_ON_CPU : LAUNCHES_PER_SUBMIT;
   for (let from = 0; from < steps.length; from += most) {
     submit(device, steps.slice(from, from + most));
@@ -250,6 +150,7 @@ export async function runInPortions(
   between: (done: number, total: number) => void,
 ): Promise<void> {
   const { device, steps } = program;
+  expectUsable(program, 'run');
   let size = 1;
   for (let done = 0; done < steps.length; ) {
     between(done, steps.length);
@@ -262,8 +163,10 @@ export async function runInPortions(
   }
 }
 
-/** Returns the program's memory to the pool; its outputs are gone. */
+/** Returns the program's memory to the pool; its outputs are gone. @throws AdawnError the second time. */
 export function dispose(program: Program<Record<string, Tensor>>): void {
+  if (program.disposed) throw new AdawnError('dispose: the program was disposed of before');
+  program.disposed = true;
   freeSlots(program.device, program.memory);
   if (program.sizeBuffer) program.device.pool.release(program.sizeBuffer);
 }

@@ -3,7 +3,8 @@ import { AdawnError, KernelError, ShapeError } from './errors.ts';
 import { type BindingKind, bindingsOf, type KernelSpec } from './kernel.ts';
 import type { Remembered } from './memo.ts';
 import { type Shape, show } from './shape.ts';
-import { bytesOf, type Extent, makeTensor, rootOf, type Tensor, viewOf } from './tensor.ts';
+import { bytesOf, type Extent, expectAlive, makeTensor, rootOf, type Tensor, viewOf } from './tensor.ts';
+import { latestWrite, noteWrite, noWrites, type Writes, writtenAt } from './writes.ts';
 
 /** A box of vec4f in a buffer that the queue copies into a texture. */
 export interface CopyRegion {
@@ -34,7 +35,7 @@ export interface Launch {
 /** How a differentiable op passes gradients on. `need[i]` is false where nobody asked for input i's. */
 export type Backward = (dy: (Tensor | null)[], need: boolean[]) => (Tensor | null)[];
 
-/** Instead of a rule: records the ops behind the outputs anew, so that their own rules apply. */
+/** Activation checkpointing: on the way back the forward ops are recorded again, and those differentiated. */
 export interface Recomputation {
   /** @returns the same outputs as new tensors */
   readonly recompute: () => readonly Tensor[];
@@ -47,6 +48,10 @@ export interface GraphNode {
   readonly inputs: readonly (Tensor | null)[];
   readonly outputs: readonly Tensor[];
   readonly backward: Backward | Recomputation;
+  /** Tensors whose values the rule reads. */
+  readonly reads: readonly Tensor[];
+  /** Latest launches that had written those when the op was recorded (`writtenBy`). */
+  readonly versions: readonly number[];
 }
 
 /** What `record` fills: the launches in order, and the graph for differentiation. */
@@ -56,8 +61,11 @@ export interface Recorder {
   /** By id of the output tensor. */
   readonly producers: Map<number, GraphNode>;
   readonly memo: Map<string, Remembered>;
-  /** Times memory was written by a launch of this program: by buffer where it lives on, else by tensor. */
-  readonly versions: Map<GPUBuffer | number, number>;
+  readonly writes: Writes;
+  /** Launches that belong to the way back of an op, and its name. */
+  readonly backwardOf: Map<Launch, string>;
+  /** The op whose gradients are being recorded; null during the forward pass. */
+  differentiating: string | null;
   nodes: number;
 }
 
@@ -77,7 +85,9 @@ export function withRecorder<T>(device: Device, build: () => T): { recorded: Rec
     launches: [],
     producers: new Map(),
     memo: new Map(),
-    versions: new Map(),
+    writes: noWrites(),
+    backwardOf: new Map(),
+    differentiating: null,
     nodes: 0,
   };
   current = recorded;
@@ -149,32 +159,51 @@ export function memoryOf(tensor: Tensor): GPUBuffer | number {
   return root.storage?.buffer ?? root.id;
 }
 
-/** How often launches of this program have written each tensor's memory so far. */
-export function versionsOf(tensors: readonly Tensor[]): number[] {
-  const { versions } = recorder();
-  return tensors.map((tensor) => versions.get(memoryOf(tensor)) ?? 0);
+/** For each tensor the latest launch of this program, counted from 1, that wrote its memory; 0 for none. */
+export function writtenBy(tensors: readonly Tensor[]): number[] {
+  const { writes } = recorder();
+  return tensors.map((tensor) => latestWrite(writes, tensor));
 }
 
-/**
- * Lets an intermediate result live in memory that stays, instead of a buffer of the plan: no copy.
- * @throws AdawnError when the result has memory already or has another size.
- */
-export function place(result: Tensor, at: Tensor): void {
-  const root = rootOf(result);
-  if (root.storage || !at.storage || bytesOf(root) !== at.storage.bytes) {
-    throw new AdawnError(`place: ${show(result.shape)} cannot be placed at ${at.label || show(at.shape)}`);
-  }
-  root.storage = at.storage;
+/** A tensor as errors name it. */
+export function nameOf({ label, shape }: Tensor): string {
+  return `${label || 'a tensor'} ${show(shape)}`;
+}
+
+/** What a launch reads must have been computed, and what was released is gone. */
+function expectComputed({ label, bindings, writes }: Launch): void {
+  const rec = recorder();
+  bindings.forEach((tensor, i) => {
+    const { storage } = rootOf(tensor);
+    if (storage) expectAlive(rec.device, storage, `${label}: ${nameOf(tensor)}`);
+    else if (!writes[i] && !writtenAt(rec.writes, tensor)) {
+      throw new KernelError(`${label}: reads ${nameOf(tensor)}, which no launch has computed yet`);
+    }
+  });
+}
+
+/** WebGPU refuses a launch that binds one buffer both to be read and to be written, even in other parts. */
+export function expectApart({ label, bindings, writes }: Launch): void {
+  bindings.forEach((written, i) => {
+    if (!writes[i]) return;
+    const read = bindings.find((tensor, j) => !writes[j] && memoryOf(tensor) === memoryOf(written));
+    if (!read) return;
+    throw new KernelError(
+      `${label}: reads ${nameOf(read)} and writes ${nameOf(written)}, which lie in one buffer: ` +
+        'WebGPU allows a launch to read a buffer or to write it; give one of them a buffer of its own',
+    );
+  });
 }
 
 function append(item: Launch): void {
-  const { launches, versions } = recorder();
-  item.bindings.forEach((tensor, i) => {
-    if (!item.writes[i]) return;
-    const memory = memoryOf(tensor);
-    versions.set(memory, (versions.get(memory) ?? 0) + 1);
-  });
+  const { launches, writes, backwardOf, differentiating } = recorder();
+  expectComputed(item);
+  expectApart(item);
   launches.push(item);
+  if (differentiating !== null) backwardOf.set(item, differentiating);
+  item.bindings.forEach((tensor, i) => {
+    if (item.writes[i]) noteWrite(writes, tensor, launches.length);
+  });
 }
 
 function checkGrid(device: Device, label: string, grid: LaunchParts['grid']): void {
@@ -212,22 +241,46 @@ export function grid1d(threads: number, workgroup: number): [number, number, num
   return [Math.ceil(groups / y), y, 1];
 }
 
-/** Declares an op to the autograd. Ops without a node are constants to it. */
+/**
+ * Declares an op to the autograd: what it computed from what, and the rule back. Launches that nobody
+ * declares have no derivative: where one is asked for, `gradients` throws.
+ * @param reads tensors whose values the rule reads, all inputs and outputs unless said otherwise: when one
+ *   has been overwritten by the time the rule is applied, `gradients` throws
+ */
 export function differentiable(
   op: string,
   inputs: readonly (Tensor | null)[],
   outputs: readonly Tensor[],
   backward: Backward | Recomputation,
+  reads: readonly Tensor[] = [...inputs, ...outputs].filter((t) => t !== null),
 ): void {
   const rec = recorder();
-  const node: GraphNode = { op, order: rec.nodes++, inputs, outputs, backward };
+  const node: GraphNode = {
+    op,
+    order: rec.nodes++,
+    inputs,
+    outputs,
+    backward,
+    reads,
+    versions: writtenBy(reads),
+  };
   for (const output of outputs) rec.producers.set(output.id, node);
 }
 
 /** The same elements under another shape, without a launch. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
   const y = viewOf(x, shape);
-  differentiable('reshape', [x], [y], ([dy]) => [reshape(dy!, x.shape)]);
+  differentiable('reshape', [x], [y], ([dy]) => [reshape(dy!, x.shape)], []);
+  return y;
+}
+
+/**
+ * The same values without their past: gradients do not go through it (`torch.Tensor.detach`). Memory is
+ * shared, nothing is launched.
+ */
+export function constant(x: Tensor): Tensor {
+  const y = viewOf(x, x.shape);
+  differentiable('constant', [], [y], () => []);
   return y;
 }
 

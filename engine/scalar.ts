@@ -1,9 +1,16 @@
 import type { Device } from './device.ts';
 import { recorder } from './recorder.ts';
-import { makeTensor, type Tensor } from './tensor.ts';
+import { makeTensor, type Storage, type Tensor } from './tensor.ts';
 
 /** Constants of a device by content. They live as long as it does. */
 const known = new WeakMap<Device, Map<string, Tensor>>();
+
+const kept = (device: Device, buffer: GPUBuffer, bytes: number): Storage => ({
+  buffer,
+  offset: 0,
+  bytes,
+  lease: device.pool.leaseOf(buffer),
+});
 
 function constant(key: string, make: (device: Device) => Tensor): Tensor {
   const { device } = recorder();
@@ -20,7 +27,7 @@ export function scalar(value: number): Tensor {
     const label = `scalar ${value}`;
     const buffer = device.pool.acquire(16, label);
     device.gpu.queue.writeBuffer(buffer, 0, new Float32Array([value, 0, 0, 0]));
-    return makeTensor([1], { label, storage: { buffer, offset: 0, bytes: 4 }, constant: value });
+    return makeTensor([1], { label, storage: kept(device, buffer, 4), constant: value });
   });
 }
 
@@ -31,7 +38,7 @@ function list(label: string, type: Numbers, values: readonly number[]): Tensor {
     const bytes = values.length * 4;
     const buffer = device.pool.acquire(bytes, label);
     device.gpu.queue.writeBuffer(buffer, 0, type.from(values));
-    return makeTensor([values.length], { label, storage: { buffer, offset: 0, bytes } });
+    return makeTensor([values.length], { label, storage: kept(device, buffer, bytes) });
   });
 }
 
@@ -54,6 +61,6 @@ export function zeros(count: number): Tensor {
   return constant(`zeros ${size}`, (device) => {
     const buffer = device.pool.acquire(size * 4, 'zeros');
     device.gpu.queue.writeBuffer(buffer, 0, new Float32Array(size));
-    return makeTensor([size], { label: 'zeros', storage: { buffer, offset: 0, bytes: size * 4 } });
+    return makeTensor([size], { label: 'zeros', storage: kept(device, buffer, size * 4) });
   });
 }

@@ -1,5 +1,5 @@
 import type { Device } from './device.ts';
-import { ShapeError } from './errors.ts';
+import { AdawnError, ShapeError } from './errors.ts';
 import { elements, type Shape, show } from './shape.ts';
 
 /** Size of an rgba32float texture array, in texels of four floats. */
@@ -15,6 +15,8 @@ export interface Storage {
   /** Byte offset, a multiple of 256. */
   readonly offset: number;
   readonly bytes: number;
+  /** `Pool.leaseOf(buffer)` when this was made: once the buffer was released, it is another. */
+  readonly lease: number;
 }
 
 /**
@@ -92,13 +94,32 @@ export function bytesOf(tensor: Tensor): number {
 export function allocate(device: Device, shape: Shape, label: string): Tensor {
   const bytes = elements(shape) * 4;
   const buffer = device.pool.acquire(bytes, label);
-  return makeTensor(shape, { label, storage: { buffer, offset: 0, bytes } });
+  const storage = { buffer, offset: 0, bytes, lease: device.pool.leaseOf(buffer) };
+  owned.add(storage);
+  return makeTensor(shape, { label, storage });
 }
 
-/** Gives an allocated tensor's buffer back to the pool. */
-export function release(device: Device, tensor: Tensor): void {
-  if (!tensor.storage) throw new ShapeError(`release: ${tensor.label || 'tensor'} owns no memory`);
-  device.pool.release(tensor.storage.buffer);
+/** Memory that a tensor has for itself, from `allocate`. */
+const owned = new WeakSet<Storage>();
+
+/**
+ * Gives an allocated tensor's buffer back to the pool. Nothing may use the tensor any more.
+ * @throws AdawnError when the tensor's memory is not its own (an intermediate, a program's output, a part of
+ *   a flat buffer), or was released before
+ */
+export function release(device: Device, { storage, label, shape }: Tensor): void {
+  const name = `release: ${label || 'a tensor'} ${show(shape)}`;
+  if (!storage || !owned.has(storage)) {
+    throw new AdawnError(`${name} has no memory of its own: release what it was allocated with`);
+  }
+  expectAlive(device, storage, name);
+  device.pool.release(storage.buffer);
+}
+
+/** @throws AdawnError when the memory was released, or is another device's. */
+export function expectAlive(device: Device, { buffer, lease }: Storage, what: string): void {
+  const now = device.pool.leaseOf(buffer);
+  if (now !== lease) throw new AdawnError(`${what} ${now ? 'was released before' : 'is of another device'}`);
 }
 
 /** Every view of a flat buffer starts at a multiple of this many bytes (WebGPU's default limit). */
@@ -108,6 +129,8 @@ export const ALIGNMENT = 256;
 export interface FlatBuffer {
   readonly buffer: GPUBuffer;
   readonly bytes: number;
+  /** As in `Storage`. */
+  readonly lease: number;
   readonly views: Tensor[];
 }
 
@@ -130,18 +153,19 @@ export function flatBuffer(
   const encoder = device.gpu.createCommandEncoder();
   encoder.clearBuffer(buffer);
   device.gpu.queue.submit([encoder.finish()]);
+  const lease = device.pool.leaseOf(buffer);
   const views = parts.map(({ label: name, shape }, i) =>
     makeTensor(shape, {
       label: name,
-      storage: { buffer, offset: offsets[i], bytes: elements(shape) * 4 },
+      storage: { buffer, offset: offsets[i], bytes: elements(shape) * 4, lease },
     }),
   );
-  return { buffer, bytes, views };
+  return { buffer, bytes, lease, views };
 }
 
 /** A range of a flat buffer as one vector of `count` floats. */
 export function flatRange(flat: FlatBuffer, byteOffset: number, count: number, label: string): Tensor {
-  const storage = { buffer: flat.buffer, offset: byteOffset, bytes: count * 4 };
+  const storage = { buffer: flat.buffer, offset: byteOffset, bytes: count * 4, lease: flat.lease };
   return makeTensor([count], { label, storage });
 }
 

@@ -2,7 +2,7 @@ import { checkDevice, type Device } from './device.ts';
 import { AdawnError, DeviceError } from './errors.ts';
 import { dispose, record, run } from './program.ts';
 import { elements, type Shape, show } from './shape.ts';
-import { allocate, storageOf, type Tensor } from './tensor.ts';
+import { allocate, expectAlive, storageOf, type Tensor } from './tensor.ts';
 import { untilDone } from './waiting.ts';
 
 /** Bytes moved by one staging buffer. */
@@ -11,13 +11,15 @@ const CHUNK = 64 * 2 ** 20;
 /** How long the news that the device is lost may take after the first failure it causes. */
 const LOSS_MS = 200;
 
-function storage(tensor: Tensor, what: string) {
+function storage(device: Device, tensor: Tensor, what: string) {
   const found = storageOf(tensor);
-  if (!found) throw new AdawnError(`${what}: ${tensor.label || show(tensor.shape)} is not on the GPU yet`);
+  const name = `${what}: ${tensor.label || 'a tensor'} ${show(tensor.shape)}`;
+  if (!found) throw new AdawnError(`${name} is an intermediate: have record() give it out`);
+  expectAlive(device, found, name);
   return found;
 }
 
-/** Writes host values into a tensor. @throws AdawnError when the count does not match. */
+/** Writes host values into a tensor. @throws AdawnError when the count does not match or it was released. */
 export function upload(device: Device, tensor: Tensor, values: Float32Array): void {
   if (values.length !== elements(tensor.shape)) {
     throw new AdawnError(
@@ -25,7 +27,7 @@ export function upload(device: Device, tensor: Tensor, values: Float32Array): vo
         `got ${values.length}`,
     );
   }
-  const { buffer, offset } = storage(tensor, 'upload');
+  const { buffer, offset } = storage(device, tensor, 'upload');
   const source = values as Float32Array<ArrayBuffer>;
   const step = CHUNK / 4;
   for (let from = 0; from < values.length; from += step) {
@@ -82,7 +84,7 @@ export async function finishRead(
     // Asked for only now: while one of Dawn's promises is pending, it keeps a core busy (see waiting.ts).
     await untilDone(device, staging.mapAsync(GPUMapMode.READ, 0, bytes), nap);
   } catch (cause) {
-    staging.destroy();
+    device.pool.destroy(staging);
     await Promise.race([device.gpu.lost, new Promise((wake) => setTimeout(wake, LOSS_MS))]);
     checkDevice(device);
     throw new DeviceError('reading back from the GPU failed', { cause });
@@ -97,9 +99,12 @@ export function cancelRead(device: Device, { staging }: Reading): void {
   device.pool.release(staging);
 }
 
-/** Values of a tensor that has storage (parameter, input, program output), in its own order. */
+/**
+ * Values of a tensor that has storage (parameter, input, program output), in its own order.
+ * @throws AdawnError for an intermediate of a program, or when the tensor was released
+ */
 export async function read(device: Device, tensor: Tensor): Promise<Float32Array> {
-  const { buffer, offset } = storage(tensor, 'read');
+  const { buffer, offset } = storage(device, tensor, 'read');
   const values = new Float32Array(elements(tensor.shape));
   for (let from = 0; from < values.length; from += CHUNK / 4) {
     const part = values.subarray(from, Math.min(values.length, from + CHUNK / 4));

@@ -1,9 +1,13 @@
 import { vjp } from '../engine/autograd.ts';
 import type { Device } from '../engine/device.ts';
+import { AdawnError } from '../engine/errors.ts';
 import { adamStep, clampRange } from '../engine/ops/adam.ts';
 import { addInto } from '../engine/ops/add.ts';
+import { copyInto } from '../engine/ops/concat.ts';
+import { zeros } from '../engine/ops/fill.ts';
+import { place, placeProblem } from '../engine/place.ts';
 import { normalStream, uniformStream } from '../engine/random.ts';
-import { place } from '../engine/recorder.ts';
+import { nameOf } from '../engine/recorder.ts';
 import { elements } from '../engine/shape.ts';
 import { ALIGNMENT, type FlatBuffer, flatRange, type Tensor } from '../engine/tensor.ts';
 import type { Lookup } from './layers.ts';
@@ -94,42 +98,90 @@ export function initialise(device: Device, ensembles: readonly Ensemble[], seed:
 export interface Collection {
   readonly ensemble: Ensemble;
   readonly gradients: ParameterGroup;
-  /** Those that have a first piece. */
+  /** Places in the gradient buffers that hold a first piece of this step; later terms are added. */
   readonly begun: Set<Tensor>;
+  /** Places that count as zero unless a piece comes, since a piece was allowed to miss them. */
+  readonly zero: Set<Tensor>;
 }
 
 /** Starts to collect the gradients of a step. */
 export function collection(ensemble: Ensemble, gradients: ParameterGroup): Collection {
-  return { ensemble, gradients, begun: new Set() };
+  return { ensemble, gradients, begun: new Set(), zero: new Set() };
+}
+
+/** How a piece of the gradients is collected. */
+export interface CollectOptions {
+  /** `zero`: parameters that the outputs do not depend on get nothing. Default: they are an error. */
+  readonly missing?: 'zero' | 'error';
+  /** As in `vjp`. */
+  readonly overwritten?: 'use' | 'error';
+}
+
+/** Blocks of the parameters of one network, and where each one's gradient is collected. */
+function partsOf(
+  { ensemble, gradients }: Collection,
+  network: string,
+): { targets: Tensor[]; places: Tensor[] } {
+  const names = ensemble.parameters.specs.map(({ name }) => name).filter((n) => n.startsWith(`${network}.`));
+  return {
+    targets: names.flatMap((name) => ensemble.parameters.tensors.get(name)!),
+    places: names.flatMap((name) => gradients.tensors.get(name)!),
+  };
 }
 
 /**
  * Adds the gradients of sum(outputs · cotangents) by the parameters of one network: the first piece of each
- * is computed where Adam reads it (no copy), later ones are added there. So what a loss needs for its way
- * back is free again as soon as it was walked, and no piece waits for the others.
+ * is computed where Adam reads it (no copy) unless somebody else needs it too, later ones are added there. So
+ * what a loss needs for its way back is free again as soon as it was walked, and no piece waits for the
+ * others.
  * @returns the gradients by `others`, from the same walk
+ * @throws AdawnError as `vjp` does
  */
 export function collect(
-  { ensemble, gradients, begun }: Collection,
+  collecting: Collection,
   network: string,
   [outputs, cotangents]: readonly [readonly Tensor[], readonly Tensor[]],
   others: readonly Tensor[] = [],
+  { missing = 'error', overwritten }: CollectOptions = {},
 ): Tensor[] {
-  const targets: Tensor[] = [];
-  const places: Tensor[] = [];
-  for (const { name } of ensemble.parameters.specs) {
-    if (!name.startsWith(`${network}.`)) continue;
-    targets.push(...ensemble.parameters.tensors.get(name)!);
-    places.push(...gradients.tensors.get(name)!);
-  }
-  const found = vjp(outputs, cotangents, [...others, ...targets], (target, piece) => {
+  const { begun, zero } = collecting;
+  const { targets, places } = partsOf(collecting, network);
+  const onFinal = (target: number, piece: Tensor, owned: boolean) => {
     const at = places[target - others.length];
     if (!at) return;
     if (begun.has(at)) addInto(at, piece);
-    else place(piece, at);
+    else if (owned) put(piece, at);
+    else copyInto(at, piece);
     begun.add(at);
-  });
-  return found.slice(0, others.length);
+  };
+  const all = [...others, ...targets];
+  const found = vjp(outputs, cotangents, all, { onFinal, overwritten, missing: 'null' });
+  const needed = missing === 'error' ? all.length : others.length;
+  const lost = found.slice(0, needed).indexOf(null);
+  if (lost >= 0) {
+    throw new AdawnError(
+      `collect: ${nameOf(all[lost])} does not influence the loss; ` +
+        "{ missing: 'zero' } allows that of parameters",
+    );
+  }
+  if (missing === 'zero') for (const at of places) zero.add(at);
+  return found.slice(0, others.length) as Tensor[];
+}
+
+/** Has a result that nobody else uses lie at `at`: computed there where that can be, else copied. */
+function put(result: Tensor, at: Tensor): void {
+  if (placeProblem(result, at) === null) place(result, at);
+  else copyInto(at, result);
+}
+
+/** Zeros where no piece of the gradients came, after `collect` allowed that. */
+function fillMissing({ begun, zero }: Collection, places: readonly Tensor[]): void {
+  for (const at of places) {
+    if (begun.has(at)) continue;
+    if (!zero.has(at)) throw new AdawnError(`optimise: no gradient of ${nameOf(at)} was collected`);
+    put(zeros(at.shape), at);
+    begun.add(at);
+  }
 }
 
 /** Byte ranges of a shard that hold nothing but tensors of these networks. */
@@ -151,14 +203,17 @@ function rangesOf({ views }: FlatBuffer, networks: readonly string[]): { from: n
  * One Adam launch for each range of the flat buffers that the networks fill. Part of the program being
  * recorded.
  * @param hyper what `adamHyper(step, lr)` gives, uploaded once per step
+ * @throws AdawnError when the gradient of a parameter was never collected
  */
 export function optimise(
-  { ensemble, gradients }: Collection,
+  collecting: Collection,
   networks: readonly string[],
   hyper: Tensor,
   weightDecay: number,
 ): void {
+  const { ensemble, gradients } = collecting;
   const { parameters, moments } = ensemble;
+  for (const network of networks) fillMissing(collecting, partsOf(collecting, network).places);
   if (!moments) throw new Error('model bug: an ensemble without moments cannot be trained');
   parameters.shards.forEach((shard, i) => {
     for (const { from, end } of rangesOf(shard, networks)) {

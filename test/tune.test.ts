@@ -140,8 +140,8 @@ describe('the cache of the tuner', () => {
   test.each(['{', '[]', '{"a": 1}', '{"a": {"b": 2}}', ''])(
     'ignores a broken file with a warning: %j',
     async (text) => {
-      await mkdir(dirname(tuneCachePath()), { recursive: true });
-      await writeFile(tuneCachePath(), text);
+      await mkdir(dirname(tuneCachePath()!), { recursive: true });
+      await writeFile(tuneCachePath()!, text);
       const warnings: string[] = [];
       const found = await readTuned(gpu.device, (message) => warnings.push(message));
       expect(found.size).toBe(0);
@@ -161,8 +161,8 @@ describe('the cache of the tuner', () => {
     timed = 0;
     expect(await tuneFor(gpu.device, 'auto', work, options)).toEqual(first);
     expect(timed).toBe(0);
-    const text = await readFile(tuneCachePath(), 'utf8');
-    await writeFile(tuneCachePath(), text.replace(/"(winograd|gather)\w*"/, '"poisoned"'));
+    const text = await readFile(tuneCachePath()!, 'utf8');
+    await writeFile(tuneCachePath()!, text.replace(/"(winograd|gather)\w*"/, '"poisoned"'));
     expect(Object.values(await tuneFor(gpu.device, 'auto', work, options))[0]).toBe('poisoned');
     const forced = await tuneFor(gpu.device, 'force', work, options);
     expect(Object.values(forced)[0]).toMatch(/winograd|gather/);

@@ -1,7 +1,7 @@
 import { checkDevice, type Device, finish } from '../engine/device.ts';
 import { adamHyper } from '../engine/ops/adam.ts';
+import { place } from '../engine/place.ts';
 import { dispose, type Program, record, run, runInPortions } from '../engine/program.ts';
-import { place } from '../engine/recorder.ts';
 import { allocate, type FlatBuffer, flatBuffer, release, type Tensor } from '../engine/tensor.ts';
 import { beginRead, cancelRead, finishRead, type Reading, upload } from '../engine/transfer.ts';
 import { type Losses, trainingStep } from '../model/trainingStep.ts';

@@ -19,7 +19,7 @@ export function add(a: Tensor, b: Tensor): Tensor {
     bind: [a, b, y],
     grid: grid1d(N4, WG),
   });
-  differentiable('add', [a, b], [y], ([dy]) => [dy, dy]);
+  differentiable('add', [a, b], [y], ([dy]) => [dy, dy], []);
   return y;
 }
 

@@ -1,6 +1,6 @@
 import { ShapeError } from '../errors.ts';
-import { differentiable, grid1d, intermediate, launch } from '../recorder.ts';
-import { elements, type Shape, sameShape, show } from '../shape.ts';
+import { type Backward, differentiable, grid1d, intermediate, launch } from '../recorder.ts';
+import { elements, expectSame, type Shape, sameShape, show } from '../shape.ts';
 import { ALIGNMENT, type Tensor, windowOf } from '../tensor.ts';
 import { zeros } from './fill.ts';
 
@@ -33,6 +33,16 @@ function copy(x: Tensor, y: Tensor, c: Copy, label: string): void {
   });
 }
 
+/**
+ * y = x in place, for a y that lives on. No node of the autograd.
+ * @throws ShapeError when the shapes differ.
+ */
+export function copyInto(y: Tensor, x: Tensor): void {
+  expectSame('copyInto', 'y', y.shape, 'x', x.shape);
+  const count = elements(x.shape);
+  copy(x, y, { rows: 1, count, xWidth: count, yWidth: count, from: 0, to: 0 }, 'concat.copyInto');
+}
+
 /** Floats from one index of `axis` to the next, and number of such rows. */
 function rowsOf(shape: Shape, axis: number): { rows: number; inner: number } {
   return { rows: elements(shape.slice(0, axis)), inner: elements(shape.slice(axis + 1)) };
@@ -59,9 +69,9 @@ export function concat(parts: readonly Tensor[], axis: number): Tensor {
     starts.push(to / inner);
     to += count;
   }
-  differentiable('concat', parts, [y], ([dy], need) =>
-    parts.map((part, i) => (need[i] ? slice(dy!, axis, starts[i], part.shape[axis]) : null)),
-  );
+  const backward: Backward = ([dy], need) =>
+    parts.map((part, i) => (need[i] ? slice(dy!, axis, starts[i], part.shape[axis]) : null));
+  differentiable('concat', parts, [y], backward, []);
   return y;
 }
 
@@ -74,7 +84,7 @@ export function slice(x: Tensor, axis: number, start: number, count: number): Te
     throw new ShapeError(`slice: [${start}, ${start + count}) is outside axis ${axis} of ${show(x.shape)}`);
   }
   const y = slicePart(x, axis, start, count);
-  differentiable('slice', [x], [y], ([dy]) => [unslice(dy!, x.shape, axis, start)]);
+  differentiable('slice', [x], [y], ([dy]) => [unslice(dy!, x.shape, axis, start)], []);
   return y;
 }
 
@@ -108,12 +118,8 @@ export function split(x: Tensor, axis: number, sizes: readonly number[]): Tensor
     start += count;
     return part;
   });
-  differentiable('split', [x], parts, (dy) => [
-    concat(
-      dy.map((g, i) => g ?? zeros(parts[i].shape)),
-      axis,
-    ),
-  ]);
+  const whole = (dy: readonly (Tensor | null)[]) => dy.map((g, i) => g ?? zeros(parts[i].shape));
+  differentiable('split', [x], parts, (dy) => [concat(whole(dy), axis)], []);
   return parts;
 }
 

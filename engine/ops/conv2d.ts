@@ -112,11 +112,11 @@ const gather: ConvKernels = {
 };
 
 const PATHS: Record<ConvPath, ConvKernels> = {
-  winograd: winograd(),
-  winogradTiled: winograd(),
-  winogradTiledSmall: winograd('Small'),
-  winogradTiledTall: winograd('Tall'),
-  winogradTiledLarge: winograd('Large'),
+  winograd: winograd({ textures: true }),
+  winogradTiled: winograd({ textures: false }),
+  winogradTiledSmall: winograd({ textures: false, size: 'Small' }),
+  winogradTiledTall: winograd({ textures: false, size: 'Tall' }),
+  winogradTiledLarge: winograd({ textures: false, size: 'Large' }),
   columns,
   gather,
   gatherTiled: gatherTiled(),

@@ -23,7 +23,7 @@ function addScalars(terms: readonly Tensor[], weights: readonly number[]): Tenso
 /** factor · s for a scalar s; without a launch where s is a known constant. */
 export function scaleScalar(s: Tensor, factor: number): Tensor {
   if (s.constant !== null) return scalar(s.constant * factor);
-  return factor === 1 ? s : addScalars([s], [factor]);
+  return factor === 1 ? s : weightedSum([s], [factor]);
 }
 
 /**
@@ -40,6 +40,6 @@ export function weightedSum(terms: readonly Tensor[], weights: readonly number[]
     const end = i + most - 1;
     y = addScalars([y, ...terms.slice(i, end)], [1, ...weights.slice(i, end)]);
   }
-  differentiable('weightedSum', terms, [y], ([dy]) => weights.map((w) => scaleScalar(dy!, w)));
+  differentiable('weightedSum', terms, [y], ([dy]) => weights.map((w) => scaleScalar(dy!, w)), []);
   return y;
 }

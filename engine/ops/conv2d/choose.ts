@@ -36,12 +36,21 @@ function gainsByWinograd(sizes: ConvSizes): boolean {
   return channels >= WINOGRAD_CHANNELS && winogradTiles(sizes) >= WINOGRAD_TILES;
 }
 
+/**
+ * The tiles of a fast algorithm as this device multiplies them best; null where it cannot compute a layer.
+ */
+function winogradPath(device: Device, sizes: ConvSizes): 'winograd' | 'winogradTiled' | null {
+  if (device.isCpu && fitsWinograd(device, sizes, true)) return 'winograd';
+  return fitsWinograd(device, sizes, false) ? 'winogradTiled' : null;
+}
+
 /** The fastest path that can compute a layer, by what is known without measuring. */
 function preferredPath(device: Device, sizes: ConvSizes): ConvPath {
   // Bound by memory, not by multiplying: in 16 bits it would gain nothing.
   if (prefersColumns(sizes)) return 'columns';
   if (device.precision === 'mixed') return 'gatherMixed';
-  if (fitsWinograd(device, sizes) && gainsByWinograd(sizes)) return 'winograd';
+  const winograd = winogradPath(device, sizes);
+  if (winograd && gainsByWinograd(sizes)) return winograd;
   return fitsGather(device, sizes) ? 'gather' : 'gatherTiled';
 }
 
@@ -60,11 +69,12 @@ function candidatesFor(device: Device, sizes: ConvSizes): ConvPath[] {
   const columns: ConvPath[] = prefersColumns(sizes) ? ['columns'] : [];
   // Columns stay in float32, from which 16 bits differ by more than rounding may.
   if (device.precision === 'mixed') return columns.length > 0 ? columns : mixedCandidates(device);
-  const list: ConvPath[] = fitsWinograd(device, sizes) ? ['winograd', ...columns] : columns;
+  const winograd = winogradPath(device, sizes);
+  const list: ConvPath[] = winograd ? [winograd, ...columns] : columns;
   if (fitsGather(device, sizes)) list.push('gather');
   else list.push('gatherTiled');
   if (device.isCpu) return list;
-  if (list.includes('winograd')) list.push('winogradTiledSmall', 'winogradTiledLarge');
+  if (winograd) list.push('winogradTiledSmall', 'winogradTiledLarge');
   return [...list, 'gatherTiledSmall', 'gatherTiledLarge'];
 }
 
@@ -73,7 +83,10 @@ export function chooseConv(device: Device, sizes: ConvSizes): ConvPath {
   const forced = device.variants.conv2d ?? '';
   if (forced === 'naive' || /^gather(Tiled|Mixed)/.test(forced)) return forced as ConvPath;
   if (forced.startsWith('gatherMatrix') && device.tensorCores) return forced as ConvPath;
-  if (forced.startsWith('winograd') && fitsWinograd(device, sizes)) return forced as ConvPath;
+  if (forced === 'winograd' && fitsWinograd(device, sizes, true)) return 'winograd';
+  if (forced.startsWith('winograd') && fitsWinograd(device, sizes, false)) {
+    return forced === 'winograd' ? 'winogradTiled' : (forced as ConvPath);
+  }
   if (forced === 'columns' && fitsColumns(sizes)) return 'columns';
   if (forced === 'gather') return fitsGather(device, sizes) ? 'gather' : 'gatherTiled';
   const preferred = preferredPath(device, sizes);

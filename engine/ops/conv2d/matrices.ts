@@ -18,21 +18,22 @@ type Extent = Omit<Matrices, 'tensor'>;
 const folder = 'conv2d/winograd';
 const LANES = 8;
 
-/**
- * Whether products read operands from textures and lanes share loads by shuffles (fast on lavapipe), or tiles
- * of buffers go through workgroup memory (GPUs, and adapters without subgroups). The variants `winograd` and
- * `winogradTiled`, with or without the name of a tile behind it, force it.
- */
-export function inTextures({ subgroupSize, variants, isCpu }: Device): boolean {
-  if (subgroupSize !== LANES) return false;
-  const forced = variants.conv2d ?? '';
-  return forced === 'winograd' || (!forced.startsWith('winogradTiled') && isCpu);
+/** Where the operands of the products lie, and how they are multiplied. */
+export interface Store {
+  /**
+   * Products read operands from textures, and lanes share loads by shuffles (fast on lavapipe; needs
+   * subgroups of 8). Else tiles of buffers go through workgroup memory (GPUs, and adapters without
+   * subgroups).
+   */
+  readonly textures: boolean;
+  /** Size of those tiles; absent: what suits each product. */
+  readonly size?: TileName;
 }
 
 /** Whether the device can hold such matrices. */
-export function fitsMatrices(device: Device, { layers, rows, columns }: Extent): boolean {
+export function fitsMatrices(device: Device, { layers, rows, columns }: Extent, textures: boolean): boolean {
   if (layers * rows * columns * 4 > device.maxBinding) return false;
-  return !inTextures(device) || fitsTexture(device, { width: columns / 4, height: rows, layers });
+  return !textures || fitsTexture(device, { width: columns / 4, height: rows, layers });
 }
 
 export function makeMatrices({ layers, rows, columns }: Extent, label: string): Matrices {
@@ -40,8 +41,8 @@ export function makeMatrices({ layers, rows, columns }: Extent, label: string): 
 }
 
 /** The same matrices where the product reads them. */
-export function operand(device: Device, a: Matrices, label: string): Matrices {
-  if (!inTextures(device)) return a;
+export function operand(a: Matrices, { textures }: Store, label: string): Matrices {
+  if (!textures) return a;
   const { layers, rows, columns } = a;
   return { ...a, tensor: copyToTexture(a.tensor, { width: columns / 4, height: rows, layers }, label) };
 }
@@ -65,17 +66,16 @@ export interface Forms {
  * Both are operands.
  */
 export function multiply(
-  device: Device,
   [a, b]: readonly [Matrices, Matrices],
   forms: Forms,
+  { textures, size }: Store,
   label: string,
-  size?: TileName,
 ): Matrices {
   const [m, k] = forms.aByK ? [a.columns, a.rows] : [a.rows, a.columns];
   const n = forms.bByK ? b.columns : b.rows;
   const c = makeMatrices({ layers: a.layers, rows: m, columns: n }, label);
   const bind = [integers([m, n, k, a.layers / b.layers]), a.tensor, b.tensor, c.tensor];
-  if (inTextures(device)) {
+  if (textures) {
     const rows = rowsPerLane(m, forms.aByK ? [8, 4] : [8, 4, 2]);
     launch({
       kernel: `${folder}/product`,

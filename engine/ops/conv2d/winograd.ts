@@ -4,9 +4,8 @@ import { grid1d, intermediate, launch, recorder } from '../../recorder.ts';
 import { integers } from '../../scalar.ts';
 import type { Tensor } from '../../tensor.ts';
 import type { ConvEpilogue, ConvKernels, ConvSizes } from '../conv2d.ts';
-import { fitsMatrices, inTextures, type Matrices, makeMatrices, multiply, operand } from './matrices.ts';
+import { fitsMatrices, type Matrices, makeMatrices, multiply, operand, type Store } from './matrices.ts';
 import { MOST_INDICES } from './quotient.ts';
-import type { TileName } from './tile.ts';
 
 // F(4x4,3x3): 36 products per tile of 4x4 outputs and pair of channels instead of 144 (Lavin and Gray, arXiv
 // 1509.09308). Backward is the transpose of every step, so the gradients share dM, and U with forward, and V
@@ -18,6 +17,8 @@ import type { TileName } from './tile.ts';
 const TILE = 4;
 const SIDE = 6;
 const LAYERS = SIDE * SIDE;
+/** Lanes of a subgroup that the products from textures are written for. */
+const LANES_OF_SHUFFLES = 8;
 /** Items of a workgroup of the transforms, as in kernels/lib/winogradTile.wgsl. */
 const LANES = 16;
 /** On a GPU the weight gradient's sum over tiles is split into parts of at most so many. */
@@ -46,21 +47,23 @@ export function winogradTiles({ N, H, W }: ConvSizes): number {
   return N * Math.ceil(H / TILE) * Math.ceil(W / TILE);
 }
 
-function tilingOf(device: Device, sizes: ConvSizes): Tiling {
+function tilingOf(device: Device, sizes: ConvSizes, textures: boolean): Tiling {
   const tilesY = Math.ceil(sizes.H / TILE);
   const tilesX = Math.ceil(sizes.W / TILE);
   const tiles = winogradTiles(sizes);
-  const parts = Math.ceil(tiles / (inTextures(device) ? device.gpu.limits.maxTextureDimension2D : GPU_PART));
+  const parts = Math.ceil(tiles / (textures ? device.gpu.limits.maxTextureDimension2D : GPU_PART));
   return { tilesY, tilesX, tiles, parts, rows: Math.ceil(tiles / parts / 4) * 4 };
 }
 
 /**
- * Whether this path computes a layer: 3x3, stride 1, padded by 1, channels in quads, matrices not too large.
+ * Whether this algorithm computes a layer, with its operands in textures or in buffers: 3x3, stride 1, padded
+ * by 1, channels in quads, matrices not too large.
  */
-export function fitsWinograd(device: Device, sizes: ConvSizes): boolean {
+export function fitsWinograd(device: Device, sizes: ConvSizes, textures: boolean): boolean {
   const { K, S, P, UP, CI, CO } = sizes;
   if (K !== 3 || S !== 1 || P !== 1 || UP !== 1 || CI % 4 !== 0 || CO % 4 !== 0) return false;
-  const { parts, rows } = tilingOf(device, sizes);
+  if (textures && device.subgroupSize !== LANES_OF_SHUFFLES) return false;
+  const { parts, rows } = tilingOf(device, sizes, textures);
   const quads = Math.max(CI, CO) / 4;
   const indices = [sizes.N * sizes.H * sizes.W, parts * rows * quads, CO * quads];
   if (indices.some((most) => most > MOST_INDICES)) return false;
@@ -70,7 +73,7 @@ export function fitsWinograd(device: Device, sizes: ConvSizes): boolean {
     { layers, rows, columns: CO },
     { layers, rows: CO, columns: CI },
   ];
-  return extents.every((extent) => fitsMatrices(device, extent));
+  return extents.every((extent) => fitsMatrices(device, extent, textures));
 }
 
 /** The buffer of kernels/lib/winogradTile.wgsl. */
@@ -112,37 +115,39 @@ function transform({ kernel, bind, items, constants }: Transform): void {
 }
 
 /** Tiles of a picture as operands: V of x (kernel `input`) or dM of dy (`outputBackward`). */
-function tilesOf(kernel: 'input' | 'outputBackward', picture: Tensor, sizes: ConvSizes): Matrices {
-  const { device } = recorder();
-  const tiling = tilingOf(device, sizes);
+function tilesOf(
+  kernel: 'input' | 'outputBackward',
+  picture: Tensor,
+  sizes: ConvSizes,
+  store: Store,
+): Matrices {
+  const tiling = tilingOf(recorder().device, sizes, store.textures);
   const columns = picture.shape[3];
   const { parts, rows } = tiling;
   const made = makeMatrices({ layers: LAYERS * parts, rows, columns }, `conv2d ${kernel}`);
   const bind = [transformSizes(sizes, tiling, columns), picture, made.tensor];
   transform({ kernel, bind, items: (parts * rows * columns) / 4 });
-  return operand(device, made, 'conv2d.winograd.copy');
+  return operand(made, store, 'conv2d.winograd.copy');
 }
 
 /**
  * V of x, for both ways unless it is large. (Under spectral norm they differ: forward takes x / sigma.)
  */
-function inputOf(x: Tensor, sizes: ConvSizes): Matrices {
-  const { device } = recorder();
-  const { parts, rows } = tilingOf(device, sizes);
-  const make = () => tilesOf('input', x, sizes);
-  if (!inTextures(device) || LAYERS * parts * rows * sizes.CI * 4 > MOST_KEPT) return make();
+function inputOf(x: Tensor, sizes: ConvSizes, store: Store): Matrices {
+  const { parts, rows } = tilingOf(recorder().device, sizes, store.textures);
+  const make = () => tilesOf('input', x, sizes, store);
+  if (!store.textures || LAYERS * parts * rows * sizes.CI * 4 > MOST_KEPT) return make();
   return memoised(`${folder} input`, [x], make);
 }
 
 /** U, made once a step for all uses of a weight. */
-function weightsOf(w: Tensor, sizes: ConvSizes): Matrices {
-  const { device } = recorder();
+function weightsOf(w: Tensor, sizes: ConvSizes, store: Store): Matrices {
   const { CO: rows, CI: columns } = sizes;
-  return memoised(`${folder} ${inTextures(device)}`, [w], () => {
+  return memoised(`${folder} ${store.textures}`, [w], () => {
     const made = makeMatrices({ layers: LAYERS, rows, columns }, 'conv2d winograd weight');
     const bind = [weightSizes(sizes, 1), w, made.tensor];
     transform({ kernel: 'weight', bind, items: (rows * columns) / 4 });
-    return operand(device, made, 'conv2d.winograd.copyWeight');
+    return operand(made, store, 'conv2d.winograd.copyWeight');
   });
 }
 
@@ -150,26 +155,25 @@ function forward(
   [x, w, b]: readonly [Tensor, Tensor, Tensor | null],
   sizes: ConvSizes,
   epilogue: ConvEpilogue,
-  size?: TileName,
+  store: Store,
 ): Tensor {
-  const { device } = recorder();
   const { N, H, W, CO } = sizes;
-  const tiling = tilingOf(device, sizes);
+  const tiling = tilingOf(recorder().device, sizes, store.textures);
   const forms = { aByK: false, bByK: false };
-  const operands = [inputOf(x, sizes), weightsOf(w, sizes)] as const;
-  const m = multiply(device, operands, forms, 'conv2d.forward', size);
+  const operands = [inputOf(x, sizes, store), weightsOf(w, sizes, store)] as const;
+  const m = multiply(operands, forms, store, 'conv2d.forward');
   const y = intermediate([N, H, W, CO], 'conv2d');
   const bind = [transformSizes(sizes, tiling, CO), m.tensor, b ?? w, y];
   transform({ kernel: 'output', bind, items: (tiling.tiles * CO) / 4, constants: { ...epilogue } });
   return y;
 }
 
-function backwardInput(dm: Matrices, w: Tensor, sizes: ConvSizes, size?: TileName): Tensor {
+function backwardInput(dm: Matrices, w: Tensor, sizes: ConvSizes, store: Store): Tensor {
   const { device } = recorder();
   const { N, H, W, CI } = sizes;
-  const tiling = tilingOf(device, sizes);
+  const tiling = tilingOf(device, sizes, store.textures);
   const forms = { aByK: false, bByK: true };
-  const dv = multiply(device, [dm, weightsOf(w, sizes)], forms, 'conv2d.backwardInput', size);
+  const dv = multiply([dm, weightsOf(w, sizes, store)], forms, store, 'conv2d.backwardInput');
   const layer = transformSizes(sizes, tiling, CI);
   const dd = dv; // in place
   const bind = [layer, dd.tensor];
@@ -188,29 +192,25 @@ function backwardInput(dm: Matrices, w: Tensor, sizes: ConvSizes, size?: TileNam
   return dx;
 }
 
-function backwardWeight(x: Tensor, dm: Matrices, sizes: ConvSizes, size?: TileName): Tensor {
-  const { device } = recorder();
+function backwardWeight(x: Tensor, dm: Matrices, sizes: ConvSizes, store: Store): Tensor {
   const { CO, CI } = sizes;
-  const v = inputOf(x, sizes);
-  const du = multiply(device, [dm, v], { aByK: true, bByK: true }, 'conv2d.backwardWeight', size);
+  const v = inputOf(x, sizes, store);
+  const du = multiply([dm, v], { aByK: true, bByK: true }, store, 'conv2d.backwardWeight');
   const dw = intermediate([CO, 3, 3, CI], 'conv2d dw');
   const bind = [weightSizes(sizes, du.layers / LAYERS), du.tensor, dw];
   transform({ kernel: 'weightBackward', bind, items: (CO * CI) / 4 });
   return dw;
 }
 
-/**
- * Layers that `fitsWinograd`.
- * @param size of the tiles of the products, where they go by tiles; absent: what suits each
- */
-export function winograd(size?: TileName): ConvKernels {
+/** Layers that `fitsWinograd`. */
+export function winograd(store: Store): ConvKernels {
   return {
-    forward: (x, w, b, sizes, epilogue) => forward([x, w, b], sizes, epilogue, size),
+    forward: (x, w, b, sizes, epilogue) => forward([x, w, b], sizes, epilogue, store),
     backward(x, w, dy, sizes, need) {
-      const dm = tilesOf('outputBackward', dy, sizes);
+      const dm = tilesOf('outputBackward', dy, sizes, store);
       return [
-        need[0] ? backwardInput(dm, w, sizes, size) : null,
-        need[1] ? backwardWeight(x, dm, sizes, size) : null,
+        need[0] ? backwardInput(dm, w, sizes, store) : null,
+        need[1] ? backwardWeight(x, dm, sizes, store) : null,
       ];
     },
   };

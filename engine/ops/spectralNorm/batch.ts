@@ -19,10 +19,11 @@ interface Cover {
 /** The part of a buffer from the first of some tensors to the last; null where they do not share one. */
 function spanOf(tensors: readonly Tensor[]): Storage | null {
   const places = tensors.map(storageOf).filter((place) => place !== null);
-  const buffer = places[0]?.buffer;
-  if (!buffer || places.length < tensors.length || places.some((p) => p.buffer !== buffer)) return null;
+  if (places.length === 0 || places.length < tensors.length) return null;
+  const { buffer, lease } = places[0];
+  if (places.some((p) => p.buffer !== buffer)) return null;
   const offset = Math.min(...places.map((p) => p.offset));
-  return { buffer, offset, bytes: Math.max(...places.map((p) => p.offset + p.bytes)) - offset };
+  return { buffer, lease, offset, bytes: Math.max(...places.map((p) => p.offset + p.bytes)) - offset };
 }
 
 /** Of tensors that are one alone, or share a buffer. */
