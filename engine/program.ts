@@ -137,8 +137,22 @@ function submit(device: Device, steps: readonly Step[]): void {
   device.gpu.queue.submit([encoder.finish()]);
 }
 
-/** A portion of a program that runs in portions is to take about this many milliseconds. */
+/** Milliseconds that a portion of a program is to take, about, and kernels in it that never ran before. */
 const PORTION_MS = 300;
+const PORTION_KERNELS = 2;
+
+/** Where the portion ends that begins at `from`: after some new kernels, or `most` launches. */
+function endOfPortion(steps: readonly Step[], from: number, most: number, known: Set<GPUComputePipeline>) {
+  let fresh = 0;
+  let end = from;
+  for (; end < steps.length && end < from + most; end++) {
+    const pipeline = steps[end].dispatch?.pipeline;
+    if (!pipeline || known.has(pipeline)) continue;
+    if (fresh++ === PORTION_KERNELS) break;
+    known.add(pipeline);
+  }
+  return end;
+}
 
 /**
  * Runs the program once in portions, and waits for each. For the first run: some drivers (Mesa's lavapipe)
@@ -151,15 +165,18 @@ export async function runInPortions(
 ): Promise<void> {
   const { device, steps } = program;
   expectUsable(program, 'run');
-  let size = 1;
+  const known = new Set<GPUComputePipeline>();
+  let most = 1;
   for (let done = 0; done < steps.length; ) {
     between(done, steps.length);
     const start = performance.now();
-    submit(device, steps.slice(done, done + size));
+    const end = endOfPortion(steps, done, most, known);
+    submit(device, steps.slice(done, end));
     await finish(device);
-    done += size;
+    done = end;
     const ms = performance.now() - start;
-    size = ms > PORTION_MS ? Math.max(1, Math.floor(size / 2)) : ms < PORTION_MS / 4 ? 2 * size : size;
+    if (ms > PORTION_MS) most = Math.max(1, Math.floor(most / 2));
+    else if (ms < PORTION_MS / 4) most *= 2;
   }
 }
 

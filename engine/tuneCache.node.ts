@@ -118,7 +118,9 @@ export async function writeTuned(
 ): Promise<void> {
   const path = tuneCachePath();
   if (!path) {
-    warn("the tuner's results could not be kept: this user has no home folder; set XDG_CACHE_HOME to a folder");
+    warn(
+      "the tuner's results could not be kept: this user has no home folder; set XDG_CACHE_HOME to a folder",
+    );
     return;
   }
   const all = await readAll(() => {});

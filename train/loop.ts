@@ -77,7 +77,9 @@ async function openData({ config, options, stop, warn }: Job): Promise<[Dataset,
   } catch (error) {
     if (!(error instanceof DataError && options.resume)) throw error;
     const [what] = error.message.split('\n');
-    throw new DataError(`${what}: if the pictures have moved, say where they are with --resume --data FOLDER`);
+    throw new DataError(
+      `${what}: if the pictures have moved, say where they are with --resume --data FOLDER`,
+    );
   }
 }
 

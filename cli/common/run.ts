@@ -21,11 +21,9 @@ export function describeError(error: unknown): string {
  * devices and files can be closed in order.
  */
 export async function runCli(main: () => Promise<void> | void): Promise<void> {
-  // `adawn ... | head` closes our output early: that is no failure.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(0);
-    throw error;
-  });
+  // What we say cannot be written: `adawn ... | head` closes it early, a lost connection takes the terminal
+  // away, the disk with the log is full. None of that is a reason to end the work.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   try {
     await main();
   } catch (error) {
@@ -61,6 +59,6 @@ export function checkValues(argv: Record<string, unknown>): true {
 
 /** Checks that an option is a whole number of at least `least`; returns it. Throws UsageError otherwise. */
 export function wholeNumber(name: string, value: number, least: number): number {
-  if (Number.isInteger(value) && value >= least) return value;
+  if (Number.isSafeInteger(value) && value >= least) return value;
   throw new UsageError(`--${name} must be a whole number of at least ${least}, got ${value}`);
 }
