@@ -1,11 +1,11 @@
-import type { Device } from '../engine/device.ts';
-import { paperDevice } from '../engine/paper.ts';
-import { trace } from '../engine/program.ts';
-import type { Launch } from '../engine/recorder.ts';
-import type { Tensor } from '../engine/tensor.ts';
+import type { Device } from '../engine/device/device.ts';
+import { paperDevice } from '../engine/device/paper.ts';
+import type { Launch } from '../engine/record/recorder.ts';
+import type { Tensor } from '../engine/record/tensor.ts';
+import { trace } from '../engine/run/program.ts';
 
 /** Operations of a naive launch, by the definition of its op; 0 for what does not count. */
-function ofLaunch({ kernel }: Launch): number {
+export function naiveFlops({ kernel }: Launch): number {
   if (!kernel) return 0;
   const s = kernel.constants as Record<string, number>;
   if (kernel.name === 'conv2d/naive') return 2 * s.N * s.OH * s.OW * s.CO * s.K * s.K * s.CI;
@@ -19,5 +19,5 @@ function ofLaunch({ kernel }: Launch): number {
  */
 export function flopsOf(device: Device, build: () => Record<string, Tensor>): number {
   const paper = { ...paperDevice(device), variants: { conv2d: 'naive', linear: 'naive' } };
-  return trace(paper, build).launches.reduce((sum, item) => sum + ofLaunch(item), 0);
+  return trace(paper, build).launches.reduce((sum, item) => sum + naiveFlops(item), 0);
 }

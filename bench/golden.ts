@@ -1,4 +1,4 @@
-import type { Device } from '../engine/device.ts';
+import type { Device } from '../engine/device/device.ts';
 import { setTensor } from '../model/parameters.ts';
 import { createUgatit, DEFAULTS, freeUgatit, type Ugatit } from '../model/ugatit.ts';
 import { type Golden, goldenFiles, openGolden, toNhwc } from '../test/parity/golden.ts';

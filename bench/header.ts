@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { cpus, loadavg } from 'node:os';
-import { type Ceilings, rate } from '../engine/ceilings.ts';
-import type { Device } from '../engine/device.ts';
-import type { Precision } from '../engine/precision.ts';
+import type { Device } from '../engine/device/device.ts';
+import type { Precision } from '../engine/device/precision.ts';
+import { type Ceilings, rate } from '../engine/measure/ceilings.ts';
 
 /** What the numbers were measured on. */
 export interface Header {

@@ -1,24 +1,28 @@
-import { writeFileSync } from 'node:fs';
+import { accessSync, constants, writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
-import yargs from 'yargs';
+import { dirname } from 'node:path';
+import yargs, { type Argv } from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { disLayersOf } from '../cli/common/model.ts';
 import { Progress } from '../cli/common/progress.ts';
 import { failWithUsage, runCli, UsageError } from '../cli/common/run.ts';
-import { measureCeilings, rate, stampsAreSane } from '../engine/ceilings.ts';
-import { openDevice } from '../engine/device.node.ts';
-import { closeDevice, type Device } from '../engine/device.ts';
-import { PRECISIONS, type Precision, usePrecision } from '../engine/precision.ts';
-import { closeStopwatch, openStopwatch } from '../engine/timing.ts';
-import { defaultMode, TUNE_MODES, type TuneMode, tuneFor } from '../engine/tuning.node.ts';
+import { openDevice } from '../engine/device/device.node.ts';
+import { closeDevice, type Device } from '../engine/device/device.ts';
+import { PRECISIONS, type Precision, usePrecision } from '../engine/device/precision.ts';
+import { measureCeilings, rate, stampsAreSane } from '../engine/measure/ceilings.ts';
+import { closeStopwatch, openStopwatch } from '../engine/measure/timing.ts';
+import { defaultMode, TUNE_MODES, type TuneMode, tuneFor } from '../engine/measure/tuning.node.ts';
 import { DEFAULTS } from '../model/ugatit.ts';
 import { stepOnPaper } from '../train/kernels.ts';
 import { type BenchSize, benchCases } from './cases/index.ts';
 import { headerOf, slugOf } from './header.ts';
+import { writeLaunches } from './launchFile.ts';
+import { paper, paperOptions } from './paper/command.ts';
 import { tableHead, tableLine } from './report/table.ts';
 import { resultsFolder, writeReport } from './report/write.ts';
 import { type BenchRun, runCase } from './run.ts';
 import { printStep, reportStep } from './step.ts';
+import { togglesOf } from './toggles.ts';
 import type { Result } from './types.ts';
 
 /** Samples, and milliseconds a sample and a competitor. */
@@ -53,11 +57,16 @@ interface BenchArgs {
   readonly out?: string;
 }
 
+interface DeviceArgs {
+  readonly adapter?: string;
+  readonly precision?: Precision;
+}
+
 async function withDevice(
-  { adapter, precision = 'full' }: { adapter?: string; precision?: Precision },
+  { adapter, precision = 'full', toggles }: DeviceArgs & { toggles?: readonly string[] },
   work: (device: Device) => Promise<void>,
 ): Promise<void> {
-  const device = await openDevice({ adapter, exactStamps: true, mixed: precision === 'mixed' });
+  const device = await openDevice({ adapter, exactStamps: true, mixed: precision === 'mixed', toggles });
   try {
     usePrecision(device, precision);
     await work(device);
@@ -131,6 +140,55 @@ const TUNE = {
   describe: 'time the kernels of each layer against each other first',
 };
 
+const stepOptions = (command: Argv) =>
+  command
+    .option('size', { number: true, default: 96, describe: 'side of the pictures' })
+    .option('ch', { number: true, default: 16, describe: 'base channels' })
+    .option('n-res', { number: true, default: DEFAULTS.nRes, describe: 'residual blocks a side' })
+    .option('dis-layers', { string: true, default: '7,5', describe: 'layers of the discriminators' })
+    .option('batch', { number: true, default: 1, describe: 'pictures a step and domain' })
+    .option('full', { boolean: true, default: false, describe: 'the full generator' })
+    .option('checkpoint-activations', {
+      boolean: true,
+      default: false,
+      describe: 'residual blocks computed twice instead of kept',
+    })
+    .option('iterations', { number: true, default: 5, describe: 'iterations to time' })
+    .option('tune', TUNE)
+    .option('profile', { boolean: true, default: false, describe: 'kernel by kernel' })
+    .option('launches', {
+      string: true,
+      describe: 'write every launch, for `paper --against` (needs time stamps)',
+    })
+    .option('toggles', { string: true, describe: "Dawn's toggles to enable: disable_robustness,..." })
+    .example('$0 step --profile', 'where an iteration spends its time')
+    .example('$0 step --size 64 --ch 16 --dis-layers 5,4', "the peers' small networks")
+    .example('$0 step --size 256 --ch 64 --launches h100.json', 'launch by launch, to set beside `paper`');
+
+type StepArgs = Awaited<ReturnType<typeof stepOptions>['argv']> & DeviceArgs & { readonly json?: string };
+
+async function timeStep(args: StepArgs): Promise<void> {
+  const { size, ch, nRes, batch, checkpointActivations, launches: file } = args;
+  const toggles = togglesOf(args.toggles);
+  // Minutes of measuring shall not end in a folder that is not there.
+  if (file) accessSync(dirname(file), constants.W_OK);
+  const shape = { light: !args.full, size, ch, nRes, batch, disLayers: disLayersOf(args.disLayers) };
+  const config = { ...DEFAULTS, ...shape, checkpointActivations };
+  await withDevice({ ...args, toggles }, async (device) => {
+    const { precision } = device;
+    await tuneWork(device, args.tune ?? defaultMode(device), (paper) => stepOnPaper(paper, config));
+    const watch = openStopwatch(device);
+    if (file && !watch.stamps)
+      throw new UsageError('--launches needs time stamps, which this adapter has not');
+    const { report, compile_ms, rows } = await reportStep(watch, config, args.iterations);
+    console.log(`${device.name}, ${size}x${size}, ch ${ch}, precision ${precision}`);
+    console.log(printStep(report, args.profile));
+    if (args.json) writeFileSync(args.json, `${JSON.stringify({ config, precision, ...report }, null, 1)}\n`);
+    if (file) await writeLaunches(file, watch, { ...report, compile_ms, config, toggles, rows });
+    closeStopwatch(watch);
+  });
+}
+
 const cli = yargs(hideBin(process.argv))
   .scriptName('npm run bench --')
   .option('adapter', { string: true, describe: "part of a GPU adapter's name" })
@@ -171,42 +229,14 @@ const cli = yargs(hideBin(process.argv))
   .command(
     'step',
     'Times the whole training iteration, op by op, and the share of the host.',
-    (command) =>
-      command
-        .option('size', { number: true, default: 96, describe: 'side of the pictures' })
-        .option('ch', { number: true, default: 16, describe: 'base channels' })
-        .option('n-res', { number: true, default: DEFAULTS.nRes, describe: 'residual blocks a side' })
-        .option('dis-layers', { string: true, default: '7,5', describe: 'layers of the discriminators' })
-        .option('batch', { number: true, default: 1, describe: 'pictures a step and domain' })
-        .option('full', { boolean: true, default: false, describe: 'the full generator' })
-        .option('checkpoint-activations', {
-          boolean: true,
-          default: false,
-          describe: 'residual blocks computed twice instead of kept',
-        })
-        .option('iterations', { number: true, default: 5, describe: 'iterations to time' })
-        .option('tune', TUNE)
-        .option('profile', { boolean: true, default: false, describe: 'kernel by kernel' })
-        .example('$0 step --profile', 'where an iteration spends its time')
-        .example('$0 step --size 64 --ch 16 --dis-layers 5,4', "the peers' small networks"),
-    (args) =>
-      runCli(() =>
-        withDevice(args, async (device) => {
-          const { size, ch, nRes, batch, checkpointActivations } = args;
-          const { precision } = device;
-          const disLayers = disLayersOf(args.disLayers);
-          const shape = { light: !args.full, size, ch, nRes, batch, disLayers };
-          const config = { ...DEFAULTS, ...shape, checkpointActivations };
-          await tuneWork(device, args.tune ?? defaultMode(device), (paper) => stepOnPaper(paper, config));
-          const watch = openStopwatch(device);
-          const report = await reportStep(watch, config, args.iterations);
-          closeStopwatch(watch);
-          console.log(`${device.name}, ${size}x${size}, ch ${ch}, precision ${precision}`);
-          console.log(printStep(report, args.profile));
-          if (args.json)
-            writeFileSync(args.json, `${JSON.stringify({ config, precision, ...report }, null, 1)}\n`);
-        }),
-      ),
+    stepOptions,
+    (args) => runCli(() => timeStep(args)),
+  )
+  .command(
+    'paper',
+    'What to expect of an iteration on a GPU that is not at hand: every launch, its work and its time.',
+    paperOptions,
+    (args) => runCli(() => paper(args)),
   )
   .wrap(110)
   .strict()

@@ -1,9 +1,9 @@
-import { vjp } from '../engine/autograd.ts';
-import { type Device, memory } from '../engine/device.ts';
-import { dispose, type Program, record, run } from '../engine/program.ts';
-import { type Launch, recorder } from '../engine/recorder.ts';
-import { allocate, release, rootOf, type Tensor } from '../engine/tensor.ts';
-import { read, upload } from '../engine/transfer.ts';
+import { type Device, memory } from '../engine/device/device.ts';
+import { vjp } from '../engine/grad/autograd.ts';
+import { type Launch, recorder } from '../engine/record/recorder.ts';
+import { allocate, release, rootOf, type Tensor } from '../engine/record/tensor.ts';
+import { dispose, type Program, record, run } from '../engine/run/program.ts';
+import { read, upload } from '../engine/run/transfer.ts';
 import { type HostArrays, values } from '../test/cases/types.ts';
 import type { Check, Prepared } from './types.ts';
 

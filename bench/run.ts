@@ -1,6 +1,6 @@
-import { type Ceilings, rate } from '../engine/ceilings.ts';
-import type { Device, Variants } from '../engine/device.ts';
-import { race, type Stopwatch, type Timing, type TimingOptions } from '../engine/timing.ts';
+import type { Device, Variants } from '../engine/device/device.ts';
+import { type Ceilings, rate } from '../engine/measure/ceilings.ts';
+import { race, type Stopwatch, type Timing, type TimingOptions } from '../engine/measure/timing.ts';
 import type { BenchCase, Check, Prepared, Result } from './types.ts';
 
 /** What all cases of a run share. */

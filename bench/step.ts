@@ -1,10 +1,11 @@
-import { type Device, finish, memory } from '../engine/device.ts';
-import { median, profileProgram, type Share, sharesOf } from '../engine/profile.ts';
-import type { Stopwatch } from '../engine/timing.ts';
+import { type Device, finish, memory } from '../engine/device/device.ts';
+import { median, profileProgram, type Share, sharesOf } from '../engine/measure/profile.ts';
+import type { Stopwatch } from '../engine/measure/timing.ts';
 import { initialise } from '../model/network.ts';
 import { createUgatit, freeUgatit, type UgatitConfig } from '../model/ugatit.ts';
 import { values } from '../test/cases/types.ts';
 import { closeSession, openSession, readLosses, runStep, type Session } from '../train/session.ts';
+import { type LaunchRow, launchRows } from './launchFile.ts';
 
 /** One training iteration looked at closely. */
 export interface StepReport {
@@ -49,16 +50,27 @@ async function iterate(device: Device, session: Session, iterations: number) {
   return { wall, host, created: memory(device).created - created };
 }
 
+/** A report, and what it was made of. */
+export interface MeasuredStep {
+  readonly report: StepReport;
+  /** Milliseconds of recording, nearly all of them of the shader compiler. */
+  readonly compile_ms: number;
+  /** Launch by launch; empty without time stamps. */
+  readonly rows: readonly LaunchRow[];
+}
+
 /** Trains for some iterations on noise and reports where the time goes. */
 export async function reportStep(
   watch: Stopwatch,
   config: UgatitConfig,
   iterations: number,
-): Promise<StepReport> {
+): Promise<MeasuredStep> {
   const { device } = watch;
   const model = createUgatit(device, config);
   initialise(device, [model.generators, model.discriminators], 1);
+  const start = performance.now();
   const session = await openSession(model);
+  const compile_ms = performance.now() - start;
   const { steps, plan } = session.step;
   const { wall, host, created } = await iterate(device, session, iterations);
   const profile = watch.stamps ? await profileProgram(watch, steps, Math.min(3, iterations)) : null;
@@ -77,9 +89,10 @@ export async function reportStep(
     ops: shares((label) => label.split('.')[0]),
     labels: shares((label) => label),
   };
+  const rows = profile ? launchRows(steps, profile.times) : [];
   await closeSession(session);
   freeUgatit(model);
-  return report;
+  return { report, compile_ms, rows };
 }
 
 function shareLines(shares: readonly Share[]): string[] {

@@ -1,5 +1,5 @@
-import type { Device, Variants } from '../engine/device.ts';
-import type { Step } from '../engine/encode.ts';
+import type { Device, Variants } from '../engine/device/device.ts';
+import type { Step } from '../engine/run/encode.ts';
 
 /** How a result compares with float64. */
 export interface Check {

@@ -1,12 +1,12 @@
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
-import { adapterMemory } from '../engine/adapterMemory.node.ts';
-import { computesRight, measureCeilings, rate } from '../engine/ceilings.ts';
-import { openDevice } from '../engine/device.node.ts';
-import { closeDevice, type Device } from '../engine/device.ts';
+import { adapterMemory } from '../engine/device/adapterMemory.node.ts';
+import { openDevice } from '../engine/device/device.node.ts';
+import { closeDevice, type Device } from '../engine/device/device.ts';
+import { PRECISIONS, type Precision, usePrecision } from '../engine/device/precision.ts';
 import { DeviceError } from '../engine/errors.ts';
-import { PRECISIONS, type Precision, usePrecision } from '../engine/precision.ts';
-import { closeStopwatch, openStopwatch } from '../engine/timing.ts';
+import { computesRight, measureCeilings, rate } from '../engine/measure/ceilings.ts';
+import { closeStopwatch, openStopwatch } from '../engine/measure/timing.ts';
 import { checkConfig, DEFAULTS, type UgatitConfig } from '../model/ugatit.ts';
 import { fittingOptions, gib, type MemoryNeed, tryNeed } from '../train/memoryPlan.ts';
 import { disLayersOf } from './common/model.ts';

@@ -1,7 +1,7 @@
 import './common/supervise.ts';
 import { basename, join } from 'node:path';
-import { openDevice } from '../engine/device.node.ts';
-import { closeDevice } from '../engine/device.ts';
+import { openDevice } from '../engine/device/device.node.ts';
+import { closeDevice } from '../engine/device/device.ts';
 import { checkConfig } from '../model/ugatit.ts';
 import { sameData } from '../train/data/dataPath.ts';
 import { train } from '../train/loop.ts';

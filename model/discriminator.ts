@@ -1,11 +1,8 @@
 import { AdawnError } from '../engine/errors.ts';
-import { attend } from '../engine/ops/cam/attend.ts';
-import { camPool } from '../engine/ops/cam/pool.ts';
-import { heatMap } from '../engine/ops/cam.ts';
-import { camLogits } from '../engine/ops/camLogits.ts';
+import { cam, heatMap } from '../engine/ops/cam.ts';
 import { conv2d } from '../engine/ops/conv2d.ts';
 import type { Updates } from '../engine/ops/spectralNorm.ts';
-import type { Tensor } from '../engine/tensor.ts';
+import type { Tensor } from '../engine/record/tensor.ts';
 import {
   convSpecs,
   type Lookup,
@@ -100,12 +97,11 @@ export function discriminator(
     const options = { stride, pad: 1, activation, slope: SLOPE, spectrum } as const;
     x = conv2d(x, w, one(p, `${name}.bias`), options);
   }
-  const { gap, gmp } = camPool(x);
-  const [gapFc, gmpFc] = [layer('gap_fc'), layer('gmp_fc')];
-  const spectra = { gap: gapFc.spectrum, gmp: gmpFc.spectrum };
-  const camLogit = camLogits(gap, gmp, gapFc.w, gmpFc.w, spectra);
+  const [gap, gmp] = [layer('gap_fc'), layer('gmp_fc')];
   const [mix, bias] = ['weight', 'bias'].map((part) => one(p, `conv1x1.${part}`));
-  const y = attend(x, mix, gapFc.w, gmpFc.w, bias, { activation, slope: SLOPE });
+  const spectra = { gap: gap.spectrum, gmp: gmp.spectrum };
+  const weights = { wGap: gap.w, wGmp: gmp.w, conv: mix, bias };
+  const { logit: camLogit, y } = cam(x, weights, { activation, slope: SLOPE, spectra });
   const { w, spectrum } = layer('conv');
   const logit = conv2d(y, w, null, { pad: 1, spectrum });
   return { logit, camLogit, heatmap: heatMap(y) };

@@ -1,13 +1,11 @@
-import { checkpoint } from '../engine/checkpoint.ts';
 import { AdawnError } from '../engine/errors.ts';
-import { attend } from '../engine/ops/cam/attend.ts';
+import { checkpoint } from '../engine/grad/recompute.ts';
 import { camPool } from '../engine/ops/cam/pool.ts';
-import { heatMap } from '../engine/ops/cam.ts';
-import { camLogits } from '../engine/ops/camLogits.ts';
+import { cam, heatMap } from '../engine/ops/cam.ts';
 import { linear, splitRows } from '../engine/ops/linear.ts';
 import { adailn, iln, instanceNorm } from '../engine/ops/norm.ts';
-import { reshape } from '../engine/recorder.ts';
-import type { Tensor } from '../engine/tensor.ts';
+import { reshape } from '../engine/record/recorder.ts';
+import type { Tensor } from '../engine/record/tensor.ts';
 import { channelSpec, conv, convSpecs, type Lookup, linearSpec, one, plainSpec } from './layers.ts';
 import type { ParameterSpec } from './parameters.ts';
 
@@ -119,23 +117,15 @@ function encode(p: Lookup, config: GeneratorConfig, picture: Tensor): Tensor {
   return x;
 }
 
-interface Attention {
-  readonly logit: Tensor;
-  readonly y: Tensor;
-}
-
-/**
- * Class activation map: logits of the pooled features, and the 1x1 convolution of the concatenation of both
- * weighted maps.
- */
-function attention(p: Lookup, x: Tensor): Attention {
-  const { gap, gmp } = camPool(x);
-  const wGap = one(p, 'gap_fc.weight');
-  const wGmp = one(p, 'gmp_fc.weight');
-  const logit = camLogits(gap, gmp, wGap, wGmp, null);
-  const [weight, bias] = ['weight', 'bias'].map((part) => one(p, `conv1x1.${part}`));
-  const y = attend(x, weight, wGap, wGmp, bias, { activation: 'relu' });
-  return { logit, y };
+/** Logits of the class activation map, and what the attention makes of the encoder's features. */
+function attention(p: Lookup, x: Tensor): { logit: Tensor; y: Tensor } {
+  const weights = {
+    wGap: one(p, 'gap_fc.weight'),
+    wGmp: one(p, 'gmp_fc.weight'),
+    conv: one(p, 'conv1x1.weight'),
+    bias: one(p, 'conv1x1.bias'),
+  };
+  return cam(x, weights, { activation: 'relu' });
 }
 
 /** gamma and beta of every AdaILN, [N, 4ch] each. */

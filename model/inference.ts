@@ -1,5 +1,5 @@
-import type { Device } from '../engine/device.ts';
-import type { Tensor } from '../engine/tensor.ts';
+import type { Device } from '../engine/device/device.ts';
+import type { Tensor } from '../engine/record/tensor.ts';
 import { type GeneratorConfig, generator, generatorSpecs, type Translation } from './generator.ts';
 import { allocateEnsemble, type Ensemble, freeEnsemble, lookup } from './network.ts';
 

@@ -1,9 +1,9 @@
 import { type ConvOptions, conv2d } from '../engine/ops/conv2d.ts';
 import { spectra, type Updates } from '../engine/ops/spectralNorm.ts';
-import { reshape } from '../engine/recorder.ts';
-import { elements } from '../engine/shape.ts';
-import type { Spectrum } from '../engine/spectrum.ts';
-import type { Tensor } from '../engine/tensor.ts';
+import { reshape } from '../engine/record/recorder.ts';
+import { elements } from '../engine/record/shape.ts';
+import type { Spectrum } from '../engine/record/spectrum.ts';
+import type { Tensor } from '../engine/record/tensor.ts';
 import type { ParameterSpec } from './parameters.ts';
 
 /** Finds the blocks of a network's tensor by its state_dict name. */

@@ -1,7 +1,7 @@
-import type { Device } from '../engine/device.ts';
-import { elements, type Shape } from '../engine/shape.ts';
-import { ALIGNMENT, type FlatBuffer, flatBuffer, type Tensor } from '../engine/tensor.ts';
-import { read, upload } from '../engine/transfer.ts';
+import type { Device } from '../engine/device/device.ts';
+import { elements, type Shape } from '../engine/record/shape.ts';
+import { ALIGNMENT, type FlatBuffer, flatBuffer, type Tensor } from '../engine/record/tensor.ts';
+import { read, upload } from '../engine/run/transfer.ts';
 import { fromAuthors, toAuthors } from './layout.ts';
 
 /** How a tensor is laid out, here and in the authors' files. */

@@ -1,12 +1,13 @@
-import { gradients } from '../engine/autograd.ts';
+import { gradients } from '../engine/grad/autograd.ts';
 import { concat, split } from '../engine/ops/concat.ts';
 import { bceWithLogitsToConstant, l1Loss, mseToConstantPair, type Target } from '../engine/ops/loss.ts';
 import { weightedSum } from '../engine/ops/weightedSum.ts';
-import { scalar } from '../engine/scalar.ts';
-import type { Tensor } from '../engine/tensor.ts';
+import { scalar } from '../engine/record/constants.ts';
+import type { Tensor } from '../engine/record/tensor.ts';
 import { discriminator, type Judgement } from './discriminator.ts';
 import type { Translation } from './generator.ts';
-import { type Collection, clipRho, collect, collection, lookup, optimise } from './network.ts';
+import { lookup } from './network.ts';
+import { type Collection, clipRho, collect, collection, optimise } from './optimise.ts';
 import {
   DISCRIMINATORS,
   type Discriminator,
@@ -170,8 +171,8 @@ export function trainingStep(model: Ugatit, a: Tensor, b: Tensor, hyper: Tensor)
     model,
     real: { A: a, B: b },
     hyper,
-    g: collection(model.generators, model.gradients.g),
-    d: collection(model.discriminators, model.gradients.d),
+    g: collection(model.generators, model.gradients.g, model.health),
+    d: collection(model.discriminators, model.gradients.d, model.health),
     losses: {},
     translations: {},
   };

@@ -1,9 +1,10 @@
-import type { Device } from '../engine/device.ts';
+import type { Device } from '../engine/device/device.ts';
 import { AdawnError } from '../engine/errors.ts';
-import type { Tensor } from '../engine/tensor.ts';
+import type { Tensor } from '../engine/record/tensor.ts';
 import { checkDiscriminator, discriminatorSpecs } from './discriminator.ts';
 import { generator, generatorSpecs, type Translation } from './generator.ts';
 import { allocateEnsemble, type Ensemble, freeEnsemble, lookup } from './network.ts';
+import { allocateHealth, type Health } from './optimise.ts';
 import { allocateGroup, freeGroup, type ParameterGroup, type ParameterSpec } from './parameters.ts';
 
 /** U-GAT-IT's options; names and defaults are the authors' (their `main.py`). */
@@ -76,6 +77,7 @@ export interface Ugatit {
   readonly discriminators: Ensemble;
   /** Gradients of each ensemble, in the flat order Adam reads. */
   readonly gradients: { readonly g: ParameterGroup; readonly d: ParameterGroup };
+  readonly health: Health;
 }
 
 /** Every tensor of a network, by the network's name. */
@@ -102,15 +104,17 @@ export function createUgatit(device: Device, config: UgatitConfig): Ugatit {
     g: allocateGroup(device, generators.parameters.specs, 'generator gradients'),
     d: allocateGroup(device, discriminators.parameters.specs, 'discriminator gradients'),
   };
-  return { device, config, generators, discriminators, gradients };
+  const health = allocateHealth(device, [...GENERATORS, ...DISCRIMINATORS]);
+  return { device, config, generators, discriminators, gradients, health };
 }
 
 /** Returns the model's memory to the pool. */
-export function freeUgatit({ device, generators, discriminators, gradients }: Ugatit): void {
+export function freeUgatit({ device, generators, discriminators, gradients, health }: Ugatit): void {
   freeEnsemble(device, generators);
   freeEnsemble(device, discriminators);
   freeGroup(device, gradients.g);
   freeGroup(device, gradients.d);
+  device.pool.release(health.flags.buffer);
 }
 
 /** Runs one generator inside a recording. */

@@ -10,13 +10,13 @@ import { slugOf } from '../bench/header.ts';
 import { barChart } from '../bench/report/chart.ts';
 import { runCase } from '../bench/run.ts';
 import type { BenchCase, Result } from '../bench/types.ts';
-import { measureCeilings } from '../engine/ceilings.ts';
-import type { Device } from '../engine/device.ts';
+import type { Device } from '../engine/device/device.ts';
+import { measureCeilings } from '../engine/measure/ceilings.ts';
+import { closeStopwatch, openStopwatch } from '../engine/measure/timing.ts';
 import { add } from '../engine/ops/add.ts';
 import { conv2d } from '../engine/ops/conv2d.ts';
-import { dispose, record } from '../engine/program.ts';
-import { allocate, makeTensor } from '../engine/tensor.ts';
-import { closeStopwatch, openStopwatch } from '../engine/timing.ts';
+import { allocate, makeTensor } from '../engine/record/tensor.ts';
+import { dispose, record } from '../engine/run/program.ts';
 import { useDevice } from './device.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));

@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { vjp } from '../engine/autograd.ts';
+import { vjp } from '../engine/grad/autograd.ts';
 import { ADAM_HYPER, type AdamOptions, adamHyper, adamStep, clampRange } from '../engine/ops/adam.ts';
 import { addInto } from '../engine/ops/add.ts';
 import { camPool } from '../engine/ops/cam/pool.ts';
 import { linear, splitRows } from '../engine/ops/linear.ts';
 import { spectralNorm } from '../engine/ops/spectralNorm.ts';
-import { dispose, record, run } from '../engine/program.ts';
-import { allocate, flatBuffer, flatRange, release, type Tensor } from '../engine/tensor.ts';
-import { evaluate, read, tensorFrom, upload } from '../engine/transfer.ts';
+import { allocate, flatBuffer, flatRange, release, type Tensor } from '../engine/record/tensor.ts';
+import { dispose, record, run } from '../engine/run/program.ts';
+import { evaluate, read, tensorFrom, upload } from '../engine/run/transfer.ts';
 import { adamReference } from './cases/adam.ts';
 import { powerIteration, SPECTRAL_SHAPES, type SpectralState } from './cases/spectralNorm.ts';
 import { type HostArray, values } from './cases/types.ts';
@@ -256,4 +256,35 @@ test('addInto adds into a view of a flat buffer and nothing beside it', async ()
   dispose(program);
   release(gpu.device, piece);
   gpu.device.pool.release(flat.buffer);
+});
+
+describe('adam tells of networks that are lost', () => {
+  const NAN = Number.NaN;
+  const cases: [string, number, 'p' | 'g', number, number, number[]][] = [
+    ['none', 0, 'g', 0, 1, [0, 0, 0, 0]],
+    ['NaN in a gradient of the first', 0, 'g', 3, NAN, [0, 1, 0, 0]],
+    ['infinity in a weight of the second', 1, 'p', 6, Number.POSITIVE_INFINITY, [0, 0, 0, 1]],
+    ['NaN in the last gradient', 2, 'g', 9899, NAN, [1, 0, 0, 0]],
+    ['a gradient whose square is infinite', 2, 'g', 0, 1e30, [1, 0, 0, 0]],
+  ];
+  for (const [name, part, where, at, value, expected] of cases) {
+    test(name, async () => {
+      const { flats, ranges } = adamBuffers();
+      const hyper = allocate(gpu.device, [ADAM_HYPER], 'hyper');
+      const health = flatBuffer(gpu.device, [{ label: 'flags', shape: [4] }], 'health');
+      const filled = new Float32Array(LAYERS[part].shape.reduce((p, d) => p * d, 1)).fill(0.5);
+      filled[at] = value;
+      upload(gpu.device, flats[where].views[part], filled);
+      upload(gpu.device, hyper, adamHyper(1, 0.01));
+      const ends = flats.p.views.slice(1).map(({ storage }) => storage!.offset / 4);
+      await evaluate(gpu.device, () => {
+        const watch = { ends: [...ends, flats.p.bytes / 4], slots: [1, 3, 0], flags: health.views[0] };
+        adamStep({ ...ranges, hyper, watch });
+        return {};
+      });
+      expect([...(await read(gpu.device, health.views[0]))]).toEqual(expected);
+      for (const { buffer } of [...Object.values(flats), health]) gpu.device.pool.release(buffer);
+      release(gpu.device, hyper);
+    });
+  }
 });

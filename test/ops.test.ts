@@ -1,11 +1,19 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { vjp } from '../engine/autograd.ts';
-import type { Device } from '../engine/device.ts';
-import { dispose, record, run } from '../engine/program.ts';
-import { release, type Tensor } from '../engine/tensor.ts';
-import { read, tensorFrom } from '../engine/transfer.ts';
+import type { Device } from '../engine/device/device.ts';
+import { vjp } from '../engine/grad/autograd.ts';
+import { release, type Tensor } from '../engine/record/tensor.ts';
+import { dispose, record, run } from '../engine/run/program.ts';
+import { read, tensorFrom } from '../engine/run/transfer.ts';
 import { allCases } from './cases/index.ts';
-import { type HostArray, type HostArrays, type OpCase, uniform, values } from './cases/types.ts';
+import {
+  GRAD_TOLERANCE,
+  type HostArray,
+  type HostArrays,
+  type OpCase,
+  TOLERANCE,
+  uniform,
+  values,
+} from './cases/types.ts';
 import { useDevice } from './device.ts';
 import { allowPoison, poison } from './engine/poison.ts';
 
@@ -13,7 +21,7 @@ const gpu = useDevice();
 beforeAll(() => allowPoison(gpu.device));
 
 /** ‖out − ref‖ / ‖ref‖; the norm of the difference itself where the reference is 0. */
-function relativeError(out: Float32Array, ref: Float64Array): number {
+function relativeError(out: Float32Array, ref: Float64Array | Float32Array): number {
   let difference = 0;
   let norm = 0;
   for (let i = 0; i < ref.length; i++) {
@@ -66,6 +74,8 @@ interface Expected {
   cotangents: HostArray[];
   /** Finite differences found so far, by `input[k]`. */
   differences: Map<string, number>;
+  /** Gradients by the naive kernels, where the op has any. */
+  naive: Float32Array[] | null;
 }
 
 const expectations = new WeakMap<OpCase, Expected>();
@@ -76,7 +86,7 @@ function expectedOf(c: OpCase): Expected {
   if (!known) {
     const outputs = c.reference(c.inputs);
     const cotangents = outputs.map((y, i) => values(y.shape, 900 + i));
-    known = { outputs, cotangents, differences: new Map() };
+    known = { outputs, cotangents, differences: new Map(), naive: null };
     expectations.set(c, known);
   }
   return known;
@@ -104,16 +114,46 @@ function finiteDifference(c: OpCase, cotangents: HostArray[], name: string, k: n
 
 const SAMPLES = 24;
 
-function checkGradient(c: OpCase, name: string, grad: Float32Array): void {
+/** Elements to differentiate by: the corners of the array, where padding and tiles end, then random ones. */
+function sampled({ shape, data }: HostArray): number[] {
+  if (data.length <= SAMPLES) return [...data.keys()];
+  const ends = shape.map((d) => (d > 1 ? [0, d - 1] : [0]));
+  let corners = [0];
+  ends.forEach((choices, axis) => {
+    corners = corners.flatMap((at) => choices.map((i) => at * shape[axis] + i));
+  });
+  const chosen = new Set(corners);
   const next = uniform(7);
+  while (chosen.size < Math.max(SAMPLES, corners.length)) chosen.add(Math.floor(next() * data.length));
+  return [...chosen];
+}
+
+function checkGradient(c: OpCase, name: string, grad: Float32Array): void {
   const scale = Math.sqrt(grad.reduce((s, g) => s + g * g, 0) / grad.length) || 1;
-  const all = grad.length <= SAMPLES;
-  for (let s = 0; s < Math.min(SAMPLES, grad.length); s++) {
-    const k = all ? s : Math.floor(next() * grad.length);
+  const tolerance = c.gradTolerance ?? GRAD_TOLERANCE;
+  for (const k of sampled(c.inputs[name])) {
     const expected = expectedGradient(c, name, k);
     const error = Math.abs(grad[k] - expected) / Math.max(scale, Math.abs(expected));
-    expect(error, `d/d${name}[${k}]: ${grad[k]}, expected ${expected}`).toBeLessThan(c.gradTolerance ?? 2e-5);
+    expect(error, `d/d${name}[${k}]: ${grad[k]}, expected ${expected}`).toBeLessThan(tolerance);
   }
+}
+
+/** Every element against the naive kernels: finite differences look at a few. */
+async function checkAgainstNaive(device: Device, c: OpCase, grads: readonly Float32Array[]): Promise<void> {
+  const known = expectedOf(c);
+  if (!known.naive) {
+    const { variants } = device;
+    device.variants = { [c.op]: 'naive' };
+    known.naive = (await onGpu(device, c, known.cotangents)).grads;
+    device.variants = variants;
+  }
+  const { naive } = known;
+  c.grad.forEach((name, i) => {
+    const error = relativeError(grads[i], naive[i]);
+    expect(error, `whole gradient of ${name} against the naive one`).toBeLessThan(
+      c.gradTolerance ?? GRAD_TOLERANCE,
+    );
+  });
 }
 
 async function check(device: Device, c: OpCase): Promise<void> {
@@ -121,11 +161,12 @@ async function check(device: Device, c: OpCase): Promise<void> {
   const { outputs, grads } = await onGpu(device, c, cotangents);
   expected.forEach((y, i) => {
     expect(outputs[i].length, `elements of output ${i}`).toBe(y.data.length);
-    expect(relativeError(outputs[i], y.data), `output ${i}`).toBeLessThan(c.tolerance ?? 2e-6);
+    expect(relativeError(outputs[i], y.data), `output ${i}`).toBeLessThan(c.tolerance ?? TOLERANCE);
   });
   c.grad.forEach((name, i) => {
     checkGradient(c, name, grads[i]);
   });
+  if (c.variants?.includes('naive')) await checkAgainstNaive(device, c, grads);
 }
 
 for (const op of new Set(allCases.map((c) => c.op))) {

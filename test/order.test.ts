@@ -1,9 +1,9 @@
 import { readdirSync } from 'node:fs';
 import { beforeAll, expect, test } from 'vitest';
-import type { Device } from '../engine/device.ts';
-import { fullText } from '../engine/kernel.ts';
-import { release } from '../engine/tensor.ts';
-import { evaluate, tensorFrom } from '../engine/transfer.ts';
+import type { Device } from '../engine/device/device.ts';
+import { fullText } from '../engine/device/kernel.ts';
+import { release } from '../engine/record/tensor.ts';
+import { evaluate, tensorFrom } from '../engine/run/transfer.ts';
 import { allCases } from './cases/index.ts';
 import { type OpCase, values } from './cases/types.ts';
 import { useDevice } from './device.ts';

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { ShapeError } from '../engine/errors.ts';
 import { spectra } from '../engine/ops/spectralNorm.ts';
-import { withRecorder } from '../engine/recorder.ts';
-import { elements } from '../engine/shape.ts';
-import { allocate, flatBuffer, release, type Tensor } from '../engine/tensor.ts';
-import { evaluate, read, upload } from '../engine/transfer.ts';
+import { withRecorder } from '../engine/record/recorder.ts';
+import { elements } from '../engine/record/shape.ts';
+import { allocate, flatBuffer, release, type Tensor } from '../engine/record/tensor.ts';
+import { evaluate, read, upload } from '../engine/run/transfer.ts';
 import { powerIteration, type SpectralState } from './cases/spectralNorm.ts';
 import { type HostArray, values } from './cases/types.ts';
 import { useDevice } from './device.ts';

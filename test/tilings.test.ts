@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { type Extents, tileFor } from '../engine/ops/conv2d/tile.ts';
-import { withRecorder } from '../engine/recorder.ts';
-import { release, type Tensor } from '../engine/tensor.ts';
-import { evaluate, tensorFrom } from '../engine/transfer.ts';
+import { withRecorder } from '../engine/record/recorder.ts';
+import { release, type Tensor } from '../engine/record/tensor.ts';
+import { evaluate, tensorFrom } from '../engine/run/transfer.ts';
 import { cases as adam } from './cases/adam.ts';
 import { cases as conv2d } from './cases/conv2d.ts';
 import { cases as linear } from './cases/linear.ts';

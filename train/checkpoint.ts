@@ -1,5 +1,5 @@
 import { CheckpointError } from '../engine/errors.ts';
-import { elements } from '../engine/shape.ts';
+import { elements } from '../engine/record/shape.ts';
 import type { Ensemble } from '../model/network.ts';
 import { getTensor, type ParameterGroup, type ParameterSpec, setTensor } from '../model/parameters.ts';
 import type { Ugatit } from '../model/ugatit.ts';

@@ -1,4 +1,4 @@
-import { checkDevice } from '../engine/device.ts';
+import { checkDevice } from '../engine/device/device.ts';
 import { AdawnError } from '../engine/errors.ts';
 import { saveCheckpoint } from './checkpoint.ts';
 import type { Loader } from './data/loader.ts';

@@ -1,8 +1,8 @@
-import type { Device } from '../engine/device.ts';
-import { usePrecision } from '../engine/precision.ts';
-import { trace } from '../engine/program.ts';
-import { allocate } from '../engine/tensor.ts';
-import { defaultMode, tuneFor, useTuned } from '../engine/tuning.node.ts';
+import type { Device } from '../engine/device/device.ts';
+import { usePrecision } from '../engine/device/precision.ts';
+import { defaultMode, tuneFor, useTuned } from '../engine/measure/tuning.node.ts';
+import { allocate } from '../engine/record/tensor.ts';
+import { trace } from '../engine/run/program.ts';
 import { trainingStep } from '../model/trainingStep.ts';
 import { createUgatit, type UgatitConfig } from '../model/ugatit.ts';
 import { kernelsHash } from './environment.ts';

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { type Device, withinMemory } from '../engine/device.ts';
+import { type Device, withinMemory } from '../engine/device/device.ts';
 import { checkConfig, createUgatit, freeUgatit, type Ugatit } from '../model/ugatit.ts';
 import { readState } from './checkpoint.ts';
 import { isDirectory, resolveData } from './data/dataPath.ts';

@@ -1,9 +1,9 @@
-import { adapterMemory } from '../engine/adapterMemory.node.ts';
-import type { Device } from '../engine/device.ts';
+import { adapterMemory } from '../engine/device/adapterMemory.node.ts';
+import type { Device } from '../engine/device/device.ts';
+import { paperDevice } from '../engine/device/paper.ts';
 import { AdawnError } from '../engine/errors.ts';
-import { paperDevice } from '../engine/paper.ts';
-import { trace } from '../engine/program.ts';
-import { allocate } from '../engine/tensor.ts';
+import { allocate } from '../engine/record/tensor.ts';
+import { trace } from '../engine/run/program.ts';
 import type { ParameterGroup } from '../model/parameters.ts';
 import { trainingStep } from '../model/trainingStep.ts';
 import { checkConfig, createUgatit, translate, type Ugatit, type UgatitConfig } from '../model/ugatit.ts';

@@ -1,5 +1,5 @@
-import type { Precision } from '../engine/precision.ts';
-import type { TuneMode } from '../engine/tuning.node.ts';
+import type { Precision } from '../engine/device/precision.ts';
+import type { TuneMode } from '../engine/measure/tuning.node.ts';
 import { DEFAULTS, type UgatitConfig } from '../model/ugatit.ts';
 
 /**

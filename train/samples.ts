@@ -1,7 +1,7 @@
-import { type Device, withinMemory } from '../engine/device.ts';
-import { dispose, type Program, record, run } from '../engine/program.ts';
-import { allocate, release, type Tensor } from '../engine/tensor.ts';
-import { read, upload } from '../engine/transfer.ts';
+import { type Device, withinMemory } from '../engine/device/device.ts';
+import { allocate, release, type Tensor } from '../engine/record/tensor.ts';
+import { dispose, type Program, record, run } from '../engine/run/program.ts';
+import { read, upload } from '../engine/run/transfer.ts';
 import { translate, type Ugatit } from '../model/ugatit.ts';
 import { DataError } from './data/errors.ts';
 import type { Dataset } from './data/folder.ts';

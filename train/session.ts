@@ -1,9 +1,9 @@
-import { checkDevice, type Device, finish } from '../engine/device.ts';
+import { checkDevice, type Device, finish } from '../engine/device/device.ts';
 import { adamHyper } from '../engine/ops/adam.ts';
-import { place } from '../engine/place.ts';
-import { dispose, type Program, record, run, runInPortions } from '../engine/program.ts';
-import { allocate, type FlatBuffer, flatBuffer, release, type Tensor } from '../engine/tensor.ts';
-import { beginRead, cancelRead, finishRead, type Reading, upload } from '../engine/transfer.ts';
+import { place } from '../engine/record/place.ts';
+import { allocate, type FlatBuffer, flatBuffer, release, type Tensor } from '../engine/record/tensor.ts';
+import { dispose, type Program, record, run, runInPortions } from '../engine/run/program.ts';
+import { beginRead, cancelRead, finishRead, type Reading, upload } from '../engine/run/transfer.ts';
 import { type Losses, trainingStep } from '../model/trainingStep.ts';
 import type { Ugatit } from '../model/ugatit.ts';
 import type { Batch } from './data/loader.ts';
@@ -38,6 +38,23 @@ function placeLosses(device: Device, names: readonly string[], losses: Losses): 
   return flat;
 }
 
+/** Losses of a step, in buffers that stay. */
+export interface PlacedLosses {
+  readonly names: readonly string[];
+  readonly buffers: readonly FlatBuffer[];
+}
+
+/** Records the training step inside `record` or `trace`, with every loss in memory that stays. */
+export function recordStep(model: Ugatit, { a, b, hyper }: Session['inputs']): PlacedLosses {
+  const result = trainingStep(model, a, b, hyper);
+  const names = Object.keys(result.losses);
+  const isTotal = (name: string) => name === 'D.loss' || name === 'G.loss';
+  // A dispatch that reads terms and writes a total must find them in different buffers.
+  const groups = [names.filter((n) => !isTotal(n)), names.filter(isTotal)];
+  const buffers = groups.map((group) => placeLosses(model.device, group, result.losses));
+  return { names: groups.flat(), buffers };
+}
+
 /** Records the training step of a model: compiles kernels, plans memory, and allocates it. */
 export async function openSession(
   model: Ugatit,
@@ -50,24 +67,22 @@ export async function openSession(
     b: allocate(device, shape, 'batch B'),
     hyper: allocate(device, [4], 'Adam numbers'),
   };
-  let lossNames: string[] = [];
-  let losses: FlatBuffer[] = [];
-  const step = await record(
-    device,
-    () => {
-      const result = trainingStep(model, inputs.a, inputs.b, inputs.hyper);
-      const names = Object.keys(result.losses);
-      const isTotal = (name: string) => name === 'D.loss' || name === 'G.loss';
-      // A dispatch that reads terms and writes a total must find them in different buffers.
-      const groups = [names.filter((n) => !isTotal(n)), names.filter(isTotal)];
-      losses = groups.map((group) => placeLosses(device, group, result.losses));
-      lossNames = groups.flat();
-      return {};
-    },
-    onCompile,
-  );
-  reserveReadings(device, losses);
-  return { model, step, lossNames, inputs, losses, flying: [] };
+  let losses: PlacedLosses = { names: [], buffers: [] };
+  const build = () => {
+    losses = recordStep(model, inputs);
+    return {};
+  };
+  const step = await record(device, build, onCompile).catch((error) => {
+    freeTensors(device, inputs, losses.buffers);
+    throw error;
+  });
+  reserveReadings(device, losses.buffers);
+  return { model, step, lossNames: losses.names, inputs, losses: losses.buffers, flying: [] };
+}
+
+function freeTensors(device: Device, inputs: Session['inputs'], losses: readonly FlatBuffer[]): void {
+  for (const tensor of Object.values(inputs)) release(device, tensor);
+  for (const { buffer } of losses) device.pool.release(buffer);
 }
 
 const piecesOf = (losses: readonly FlatBuffer[]) =>
@@ -136,6 +151,5 @@ export async function closeSession(session: Session): Promise<void> {
   await finish(model.device);
   dispose(step);
   for (const reading of flying.splice(0)) cancelRead(model.device, reading);
-  for (const tensor of Object.values(inputs)) release(model.device, tensor);
-  for (const { buffer } of losses) model.device.pool.release(buffer);
+  freeTensors(model.device, inputs, losses);
 }

@@ -1,8 +1,8 @@
-import type { Device } from '../engine/device.ts';
+import type { Device } from '../engine/device/device.ts';
 import { CheckpointError } from '../engine/errors.ts';
-import { dispose, type Program, record, run } from '../engine/program.ts';
-import { allocate, release, type Tensor } from '../engine/tensor.ts';
-import { read, upload } from '../engine/transfer.ts';
+import { allocate, release, type Tensor } from '../engine/record/tensor.ts';
+import { dispose, type Program, record, run } from '../engine/run/program.ts';
+import { read, upload } from '../engine/run/transfer.ts';
 import type { GeneratorConfig } from '../model/generator.ts';
 import {
   createTranslator,

@@ -1,9 +1,9 @@
-import { vjp } from '../../engine/autograd.ts';
-import type { Device, Variants } from '../../engine/device.ts';
-import { paperDevice } from '../../engine/paper.ts';
-import { dispose, record, run, trace } from '../../engine/program.ts';
-import { allocate, release, type Tensor } from '../../engine/tensor.ts';
-import { upload } from '../../engine/transfer.ts';
+import type { Device, Variants } from '../../engine/device/device.ts';
+import { paperDevice } from '../../engine/device/paper.ts';
+import { vjp } from '../../engine/grad/autograd.ts';
+import { allocate, release, type Tensor } from '../../engine/record/tensor.ts';
+import { dispose, record, run, trace } from '../../engine/run/program.ts';
+import { upload } from '../../engine/run/transfer.ts';
 import { createTranslator, freeTranslator, runTranslator, type Translator } from '../../model/inference.ts';
 import { initialise } from '../../model/network.ts';
 import { trainingStep } from '../../model/trainingStep.ts';

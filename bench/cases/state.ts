@@ -1,11 +1,11 @@
-import { vjp } from '../../engine/autograd.ts';
-import type { Device } from '../../engine/device.ts';
+import type { Device } from '../../engine/device/device.ts';
+import { vjp } from '../../engine/grad/autograd.ts';
 import { ADAM_HYPER, adamHyper, adamStep } from '../../engine/ops/adam.ts';
 import { spectra, spectralNorm } from '../../engine/ops/spectralNorm.ts';
-import { dispose, record, run } from '../../engine/program.ts';
-import { elements, show } from '../../engine/shape.ts';
-import { allocate, release, type Tensor } from '../../engine/tensor.ts';
-import { read, upload } from '../../engine/transfer.ts';
+import { elements, show } from '../../engine/record/shape.ts';
+import { allocate, release, type Tensor } from '../../engine/record/tensor.ts';
+import { dispose, record, run } from '../../engine/run/program.ts';
+import { read, upload } from '../../engine/run/transfer.ts';
 import { adamReference } from '../../test/cases/adam.ts';
 import { powerIteration, spectralReference } from '../../test/cases/spectralNorm.ts';
 import { type HostArray, values } from '../../test/cases/types.ts';

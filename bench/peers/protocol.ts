@@ -4,7 +4,7 @@ import {
   type HostTensor as FileTensor,
   parseSafetensors,
   serializeSafetensors,
-} from '../../engine/safetensors.ts';
+} from '../../train/formats/safetensors.ts';
 
 // How the parent talks to the frameworks: each lives in a process of its own for the whole run, takes a line
 // of JSON and answers with one. Tensors travel in safetensors files.

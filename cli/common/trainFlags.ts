@@ -1,7 +1,7 @@
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
-import { PRECISIONS } from '../../engine/precision.ts';
-import { TUNE_MODES } from '../../engine/tuning.node.ts';
+import { PRECISIONS } from '../../engine/device/precision.ts';
+import { TUNE_MODES } from '../../engine/measure/tuning.node.ts';
 import { checkValues, failWithUsage } from './run.ts';
 
 // Defaults are described, not set: a continued run must tell what was asked for from what was not.

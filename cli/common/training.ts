@@ -1,4 +1,4 @@
-import type { Device } from '../../engine/device.ts';
+import type { Device } from '../../engine/device/device.ts';
 import type { Observer } from '../../train/observers.ts';
 import type { LoopOptions, RunConfig } from '../../train/options.ts';
 import { Progress } from './progress.ts';

@@ -1,7 +1,7 @@
 import { AdawnError } from '../errors.ts';
-import { differentiable, grid1d, intermediate, launch } from '../recorder.ts';
-import { elements } from '../shape.ts';
-import type { Tensor } from '../tensor.ts';
+import { differentiable, grid1d, intermediate, launch } from '../record/recorder.ts';
+import { elements } from '../record/shape.ts';
+import type { Tensor } from '../record/tensor.ts';
 
 const WG = 64;
 const KINDS = ['relu', 'leaky_relu', 'tanh'] as const;

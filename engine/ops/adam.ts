@@ -1,7 +1,8 @@
 import { AdawnError, ShapeError } from '../errors.ts';
-import { grid1d, launch, recorder, variantOf } from '../recorder.ts';
-import { elements, show } from '../shape.ts';
-import type { Tensor } from '../tensor.ts';
+import { integers } from '../record/constants.ts';
+import { grid1d, intermediate, launch, recorder, variantOf } from '../record/recorder.ts';
+import { elements, show } from '../record/shape.ts';
+import type { Tensor } from '../record/tensor.ts';
 
 const WG = 64;
 
@@ -14,6 +15,16 @@ export interface AdamOptions {
   readonly weightDecay?: number;
 }
 
+/** Networks whose parameters a range holds, one after the other, and where to tell that they are lost. */
+export interface Watch {
+  /** Where each network's parameters end: ascending floats from the start of the range, multiples of 4. */
+  readonly ends: readonly number[];
+  /** Places in `flags`, one for each network. */
+  readonly slots: readonly number[];
+  /** Persistent. A network's place becomes 1 when it has a parameter or moment that is not finite. */
+  readonly flags: Tensor;
+}
+
 /** One flat range of parameters with its gradients and moments: same size, four different buffers. */
 export interface AdamStep extends AdamOptions {
   readonly p: Tensor;
@@ -22,6 +33,7 @@ export interface AdamStep extends AdamOptions {
   readonly v: Tensor;
   /** Persistent, [ADAM_HYPER]; holds `adamHyper(step, lr)`, uploaded before each run. */
   readonly hyper: Tensor;
+  readonly watch?: Watch;
 }
 
 /** Length of the vector `adamHyper` gives. */
@@ -38,7 +50,7 @@ export function adamHyper(step: number, lr: number, options: AdamOptions = {}): 
  * One step of torch.optim.Adam over a flat range, in place: one launch however many tensors the range holds.
  * @throws ShapeError when the sizes differ.
  */
-export function adamStep({ p, g, m, v, hyper, ...options }: AdamStep): void {
+export function adamStep({ p, g, m, v, hyper, watch, ...options }: AdamStep): void {
   const count = elements(p.shape);
   for (const [name, { shape }] of Object.entries({ g, m, v })) {
     if (elements(shape) !== count) {
@@ -48,7 +60,7 @@ export function adamStep({ p, g, m, v, hyper, ...options }: AdamStep): void {
   const { beta1: B1 = 0.5, beta2: B2 = 0.999, eps: EPS = 1e-8, weightDecay: DECAY = 0 } = options;
   const numbers = { WG, B1, B2, C1: 1 - B1, C2: 1 - B2, EPS, DECAY };
   const bind = [p, g, m, v, hyper];
-  if (variantOf('adam', 'flat') === 'naive') {
+  if (!watch && variantOf('adam', 'flat') === 'naive') {
     launch({
       kernel: 'adam/naive',
       constants: { COUNT: count, ...numbers },
@@ -60,11 +72,13 @@ export function adamStep({ p, g, m, v, hyper, ...options }: AdamStep): void {
   }
   const N4 = Math.ceil(count / 4);
   const lanes = recorder().device.isCpu ? { WG: 8, PER: 32 } : { WG: 64, PER: 4 };
+  const table = watch ? integers(watch.ends.flatMap((end, k) => [end / 4, watch.slots[k]])) : hyper;
+  const flags = watch?.flags ?? intermediate([1], 'no flags');
   launch({
     kernel: 'adam/main',
-    constants: { N4, ...numbers, ...lanes },
+    constants: { N4, WATCHED: watch?.ends.length ?? 0, ...numbers, ...lanes },
     label: 'adam',
-    bind,
+    bind: [...bind, table, flags],
     grid: grid1d(N4, lanes.WG * lanes.PER),
   });
 }

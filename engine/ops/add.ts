@@ -1,6 +1,6 @@
-import { differentiable, grid1d, intermediate, launch } from '../recorder.ts';
-import { elements, expectSame } from '../shape.ts';
-import type { Tensor } from '../tensor.ts';
+import { differentiable, grid1d, intermediate, launch } from '../record/recorder.ts';
+import { elements, expectSame } from '../record/shape.ts';
+import type { Tensor } from '../record/tensor.ts';
 
 const WG = 64;
 

@@ -1,9 +1,9 @@
-import { differentiable, grid1d, intermediate, launch } from '../recorder.ts';
-import { elements, expectRank } from '../shape.ts';
-import type { Tensor } from '../tensor.ts';
+import { differentiable, grid1d, intermediate, launch } from '../record/recorder.ts';
+import { elements, expectRank } from '../record/shape.ts';
+import type { Tensor } from '../record/tensor.ts';
 import { attend } from './cam/attend.ts';
 import { camPool } from './cam/pool.ts';
-import { camLogits } from './camLogits.ts';
+import { type CamSpectra, camLogits } from './camLogits.ts';
 import type { ConvOptions } from './conv2d.ts';
 
 const WG = 64;
@@ -38,32 +38,35 @@ export function heatMap(x: Tensor): Tensor {
   return y;
 }
 
-/** Weights of a CAM block. In G the logit and the scale weights are the same tensors. */
+/** Weights of a CAM block. */
 export interface CamWeights {
-  /** [1,C]: spectrally normalised in D. */
-  readonly gapLogit: Tensor;
-  readonly gmpLogit: Tensor;
-  /** [1,C]: the original weights in D. */
-  readonly gapScale: Tensor;
-  readonly gmpScale: Tensor;
-  /** The 1x1 convolution: [CO,1,1,2C] and [CO]. */
+  /** [1,C]: of the logit of the averages. */
+  readonly wGap: Tensor;
+  /** [1,C]: of the logit of the maxima. */
+  readonly wGmp: Tensor;
+  /** The 1x1 convolution's weight [CO,1,1,2C]. */
   readonly conv: Tensor;
+  /** [CO] */
   readonly bias: Tensor;
+}
+
+export interface CamOptions extends Pick<ConvOptions, 'activation' | 'slope'> {
+  /** Of wGap and wGmp, where the logits use them under spectral norm, as U-GAT-IT's discriminators do. */
+  readonly spectra?: CamSpectra;
 }
 
 /**
  * Class-activation-map block: logits of the pooled features, and the features weighted by the logits' weights
- * and mixed by a 1x1 convolution.
+ * (as they are stored, also under spectral norm: the authors' code has it so) and mixed by a 1x1 convolution.
  * @param x [N,H,W,C]
- * @returns logit [N,2] (gap, gmp) and y [N,H,W,CO]
+ * @returns logit [N,2] (of the averages, of the maxima) and y [N,H,W,CO]
  */
 export function cam(
   x: Tensor,
-  weights: CamWeights,
-  options: Pick<ConvOptions, 'activation' | 'slope'>,
+  { wGap, wGmp, conv, bias }: CamWeights,
+  { spectra, ...options }: CamOptions,
 ): { logit: Tensor; y: Tensor } {
   const { gap, gmp } = camPool(x);
-  const logit = camLogits(gap, gmp, weights.gapLogit, weights.gmpLogit, null);
-  const { conv, bias, gapScale, gmpScale } = weights;
-  return { logit, y: attend(x, conv, gapScale, gmpScale, bias, options) };
+  const logit = camLogits(gap, gmp, wGap, wGmp, spectra ?? null);
+  return { logit, y: attend(x, conv, wGap, wGmp, bias, options) };
 }

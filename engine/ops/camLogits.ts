@@ -1,9 +1,9 @@
 import { ShapeError } from '../errors.ts';
-import { lanes } from '../lanes.ts';
-import { differentiable, grid1d, intermediate, launch, variantOf } from '../recorder.ts';
-import { elements, expectRank, type Shape, sameShape, show } from '../shape.ts';
-import type { Spectrum } from '../spectrum.ts';
-import type { Tensor } from '../tensor.ts';
+import { lanes } from '../record/lanes.ts';
+import { differentiable, grid1d, intermediate, launch, variantOf } from '../record/recorder.ts';
+import { elements, expectRank, type Shape, sameShape, show } from '../record/shape.ts';
+import type { Spectrum } from '../record/spectrum.ts';
+import type { Tensor } from '../record/tensor.ts';
 
 const WG = 64;
 

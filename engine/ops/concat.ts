@@ -1,7 +1,7 @@
 import { ShapeError } from '../errors.ts';
-import { type Backward, differentiable, grid1d, intermediate, launch } from '../recorder.ts';
-import { elements, expectSame, type Shape, sameShape, show } from '../shape.ts';
-import { ALIGNMENT, type Tensor, windowOf } from '../tensor.ts';
+import { type Backward, differentiable, grid1d, intermediate, launch } from '../record/recorder.ts';
+import { elements, expectSame, type Shape, sameShape, show } from '../record/shape.ts';
+import { ALIGNMENT, type Tensor, windowOf } from '../record/tensor.ts';
 import { zeros } from './fill.ts';
 
 const WG = 64;

@@ -1,7 +1,7 @@
-import { grid1d, intermediate, launch } from '../recorder.ts';
-import { scalar } from '../scalar.ts';
-import { elements, type Shape } from '../shape.ts';
-import type { Tensor } from '../tensor.ts';
+import { scalar } from '../record/constants.ts';
+import { grid1d, intermediate, launch } from '../record/recorder.ts';
+import { elements, type Shape } from '../record/shape.ts';
+import type { Tensor } from '../record/tensor.ts';
 
 const WG = 64;
 

@@ -1,7 +1,7 @@
-import { memoised } from '../memo.ts';
-import { intermediate, launch } from '../recorder.ts';
-import { elements } from '../shape.ts';
-import type { Tensor } from '../tensor.ts';
+import { memoised } from '../record/memo.ts';
+import { intermediate, launch } from '../record/recorder.ts';
+import { elements } from '../record/shape.ts';
+import type { Tensor } from '../record/tensor.ts';
 
 const WG = 64;
 

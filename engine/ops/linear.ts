@@ -1,10 +1,10 @@
 import { ShapeError } from '../errors.ts';
-import { lanes } from '../lanes.ts';
-import { differentiable, grid1d, intermediate, launch, recorder, variantOf } from '../recorder.ts';
-import { elements, expectRank, type Shape, show } from '../shape.ts';
-import { type Tensor, viewOf } from '../tensor.ts';
+import { lanes } from '../record/lanes.ts';
+import { differentiable, grid1d, intermediate, launch, recorder, variantOf } from '../record/recorder.ts';
+import { elements, expectRank, type Shape, show } from '../record/shape.ts';
+import { type Tensor, viewOf } from '../record/tensor.ts';
 import { activationGradient } from './activation.ts';
-import { type Outer, outerBindings } from './conv2d/normalised.ts';
+import { type Outer, outerBindings } from './conv2d/spectralConv.ts';
 import { sumRows } from './sumRows.ts';
 
 const WG = 64;

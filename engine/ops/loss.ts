@@ -1,9 +1,9 @@
 import { AdawnError, ShapeError } from '../errors.ts';
-import { lanes } from '../lanes.ts';
-import { differentiable, grid1d, intermediate, launch, recorder } from '../recorder.ts';
-import { floats, scalar } from '../scalar.ts';
-import { elements, expectSame } from '../shape.ts';
-import type { Tensor } from '../tensor.ts';
+import { floats, scalar } from '../record/constants.ts';
+import { lanes } from '../record/lanes.ts';
+import { differentiable, grid1d, intermediate, launch, recorder } from '../record/recorder.ts';
+import { elements, expectSame } from '../record/shape.ts';
+import type { Tensor } from '../record/tensor.ts';
 
 /** Workgroups of the first launch at most, and vec4s each owns at least: a second launch has its price. */
 const MOST_PARTS = 64;

@@ -1,7 +1,7 @@
 import { ShapeError } from '../errors.ts';
-import { differentiable, grid1d, intermediate, launch, recorder, variantOf } from '../recorder.ts';
-import { elements, expectRank, expectSame, type Shape, sameShape, show } from '../shape.ts';
-import type { Tensor } from '../tensor.ts';
+import { differentiable, grid1d, intermediate, launch, recorder, variantOf } from '../record/recorder.ts';
+import { elements, expectRank, expectSame, type Shape, sameShape, show } from '../record/shape.ts';
+import type { Tensor } from '../record/tensor.ts';
 import { relu } from './activation.ts';
 import { add } from './add.ts';
 import type { NormCall } from './norm/call.ts';

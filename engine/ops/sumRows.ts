@@ -1,5 +1,5 @@
-import { grid1d, intermediate, launch } from '../recorder.ts';
-import type { Tensor } from '../tensor.ts';
+import { grid1d, intermediate, launch } from '../record/recorder.ts';
+import type { Tensor } from '../record/tensor.ts';
 
 const WG = 64;
 

@@ -1,8 +1,8 @@
 import { ShapeError } from '../errors.ts';
-import { differentiable, intermediate, launch } from '../recorder.ts';
-import { scalar } from '../scalar.ts';
-import { elements, show } from '../shape.ts';
-import type { Tensor } from '../tensor.ts';
+import { scalar } from '../record/constants.ts';
+import { differentiable, intermediate, launch } from '../record/recorder.ts';
+import { elements, show } from '../record/shape.ts';
+import type { Tensor } from '../record/tensor.ts';
 
 const NAMES = ['A', 'B', 'C', 'D', 'E', 'F'] as const;
 

@@ -1,8 +1,9 @@
 // Forward: y = f(x). Backward: dx = dy * f'(x), with f' written in terms of y.
 // KIND 0 ReLU: max(x, 0); f'(0) = 0. KIND 1 LeakyReLU: x > 0 ? x : SLOPE x; f'(0) = SLOPE (> 0, so y has
-// x's sign). KIND 2 tanh: f' = 1 - y². Derivatives at 0 as torch.nn.functional has them.
+// x's sign). KIND 2 tanh: f' = 1 - y². Derivatives at 0 as torch.nn.functional has them; ReLU
+// lets the gradient of NaN pass.
 // Each invocation owns one vec4 of y or dx. N4: vec4s (buffers are padded to 16 bytes).
-// needs: flat
+// needs: flat nan
 const N4: u32 = 1;
 const KIND: u32 = 0;
 const SLOPE: f32 = 0.2;
@@ -25,12 +26,11 @@ fn forward(
   }
   let v = x[i];
   if (KIND == 0) {
-    y[i] = max(v, vec4f(0));
+    y[i] = relu(v);
   } else if (KIND == 1) {
     y[i] = select(SLOPE * v, v, v > vec4f(0));
   } else {
-    // exp overflows in some drivers' tanh beyond 44; tanh(15) is 1 in float32 already.
-    y[i] = tanh(clamp(v, vec4f(-15), vec4f(15)));
+    y[i] = safe_tanh(v);
   }
 }
 
@@ -47,7 +47,7 @@ fn backward(
   let g = x[i];
   let v = saved[i];
   if (KIND == 0) {
-    y[i] = select(vec4f(0), g, v > vec4f(0));
+    y[i] = select(g, vec4f(0), v <= vec4f(0));
   } else if (KIND == 1) {
     y[i] = select(SLOPE * g, g, v > vec4f(0));
   } else {

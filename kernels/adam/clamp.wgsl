@@ -1,5 +1,6 @@
-// x = min(max(x, LOW), HIGH), in place. One invocation per element. COUNT: elements.
-// needs: flat
+// x = min(max(x, LOW), HIGH), in place; NaN stays NaN (torch.clamp). One invocation per element.
+// COUNT: elements.
+// needs: flat nan
 const COUNT: u32 = 1;
 const LOW: f32 = 0.0;
 const HIGH: f32 = 1.0;
@@ -15,6 +16,7 @@ fn main(
 ) {
   let i = flat_index(group, groups, local, WG);
   if (i < COUNT) {
-    x[i] = clamp(x[i], LOW, HIGH);
+    let v = x[i];
+    x[i] = select(clamp(v, LOW, HIGH), v, is_nan(vec4f(v)).x);
   }
 }

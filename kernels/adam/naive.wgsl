@@ -28,7 +28,10 @@ fn main(
   if (i >= COUNT) {
     return;
   }
-  let d = g[i] + DECAY * p[i];
+  var d = g[i];
+  if (DECAY != 0) {
+    d += DECAY * p[i];
+  }
   m[i] = B1 * m[i] + C1 * d;
   v[i] = B2 * v[i] + C2 * d * d;
   p[i] = p[i] - hyper[0] * m[i] / (sqrt(v[i]) / hyper[1] + EPS);

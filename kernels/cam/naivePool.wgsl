@@ -1,6 +1,7 @@
 // Mean and maximum over pixels as written first: x [N,HW,C] -> gap, gmp, pixel [N,C]. Any C.
-// One invocation per element of gap; `pixel` is the first pixel (row-major) that has the maximum.
-// needs: flat
+// One invocation per element of gap; `pixel` is the first pixel (row-major) that has the maximum,
+// or the last that is NaN.
+// needs: flat nan
 const N: u32 = 1;
 const HW: u32 = 1;
 const C: u32 = 1;
@@ -28,7 +29,7 @@ fn main(
   for (var p = 0u; p < HW; p++) {
     let value = x[start + p * C];
     sum += value;
-    if (value > best) {
+    if (value > best || is_nan(vec4f(value)).x) {
       best = value;
       first = p;
     }

@@ -1,7 +1,8 @@
 // Sum and maximum over pixels in one pass: x [N,HW,C] -> total, top, at, each [N,SLICES,C]; C = 4 C4.
 // Slice s covers pixels s PER .. +PER; `at` is the first pixel that has the maximum (row-major).
+// NaN counts as larger than any number, the last one as the largest: torch.nn.functional.adaptive_max_pool2d.
 // total is multiplied by SCALE (1 / HW when there is one slice). A lane owns one vec4 of channels of a slice.
-// needs: flat
+// needs: flat nan
 const N: u32 = 1;
 const HW: u32 = 1;
 const C4: u32 = 1;
@@ -42,7 +43,7 @@ fn main(
       let value = x[at_x];
       at_x += step;
       part += value;
-      let more = value > best;
+      let more = (value > best) | is_nan(value);
       best = select(best, value, more);
       pixel = select(pixel, vec4u(p), more);
     }

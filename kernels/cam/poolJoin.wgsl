@@ -1,7 +1,7 @@
 // Joins the slices of cam/pool in their order: gap = SCALE * sum of totals, gmp = the largest top, the first
-// one where several are equal.
+// one where several are equal, or the last NaN.
 // total, top, at [N,SLICES,C] -> gap, gmp, pixel [N,C]; C = 4 C4, SCALE = 1 / HW. A lane owns one vec4.
-// needs: flat
+// needs: flat nan
 const N: u32 = 1;
 const C4: u32 = 1;
 const SLICES: u32 = 1;
@@ -32,7 +32,7 @@ fn main(
   for (var s = 0u; s < SLICES; s++) {
     sum += total[start + s * C4];
     let value = top[start + s * C4];
-    let more = value > best;
+    let more = (value > best) | is_nan(value);
     best = select(best, value, more);
     first = select(first, at[start + s * C4], more);
   }

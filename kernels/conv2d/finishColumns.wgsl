@@ -2,7 +2,7 @@
 // order of s; sigma [CALLS], each for a run of positions (0: no division). part [SLICES,PC], y [PC],
 // PC = positions * C. ACT as in lib/activate.wgsl. One invocation per
 // element.
-// needs: activate flat
+// needs: activate flat nan
 const PC: u32 = 1;
 const C: u32 = 1;
 const SLICES: u32 = 1;

@@ -3,7 +3,7 @@
 // s(i, f) = i + f, or in a gradient (i - f) / stride where that is whole and inside. foldsY * foldsX taps.
 // z [images, inH, inW, stride of 4], y [images, outH, outW, channels].
 // One invocation owns all channels of one pixel. Grid: ceil(outW / WG), outH, images.
-// needs: activate
+// needs: activate nan
 struct Columns {
   inH: u32,
   inW: u32,

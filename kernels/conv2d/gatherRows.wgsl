@@ -11,7 +11,7 @@
 // Grid: ceil(positions / (ROWS * SUBGROUP)), ceil(outQuads / QUADS), classes².
 // ROWS: 4 or 8. QUADS: 4, 6 or 8. SUBGROUP: 8.
 // static: QUADS TRANSPOSED
-// needs: geometry activate
+// needs: geometry activate nan
 enable subgroups;
 
 const ROWS: u32 = 8;

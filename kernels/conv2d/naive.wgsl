@@ -4,7 +4,7 @@
 // with r = reflection and up = nearest upsampling by UP (1 or 2): torch's Upsample, ReflectionPad2d, Conv2d.
 // x [N,H,W,CI], w [CO,K,K,CI], y [N,OH,OW,CO]. One invocation per element of the result, no reuse.
 // ACT: 0 none, 1 LeakyReLU(SLOPE), 2 ReLU, 3 tanh. P < H*UP and P < W*UP.
-// needs: flat reflect
+// needs: flat reflect nan
 const N: u32 = 1;
 const H: u32 = 1;
 const W: u32 = 1;
@@ -60,9 +60,9 @@ fn forward(
   if (ACT == 1) {
     sum = select(SLOPE * sum, sum, sum > 0);
   } else if (ACT == 2) {
-    sum = max(sum, 0.0);
+    sum = relu(vec4f(sum)).x;
   } else if (ACT == 3) {
-    sum = tanh(clamp(sum, -15.0, 15.0));
+    sum = safe_tanh(vec4f(sum)).x;
   }
   y[i] = sum;
 }

@@ -7,7 +7,7 @@
 // What the other constants mean is in lib/geometry.wgsl, MODE in lib/padding.wgsl.
 // RIGHT_BY_K: neighbouring n lie next to each other in w (STEP_N = 1), else neighbouring k. LEFT_BY_K: false.
 // ALIGNED: all rows of x and w are whole vec4. Grid: ceil(positions / ROWS), ceil(OUT / COLUMNS), CLASSES².
-// needs: activate padding OPERANDS=operands CORE=tile tileLoop
+// needs: activate padding OPERANDS=operands CORE=tile tileLoop nan
 const IMAGES: u32 = 1;
 const H: u32 = 1;
 const W: u32 = 1;

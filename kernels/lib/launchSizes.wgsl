@@ -1,5 +1,5 @@
-// The numbers of one launch, where one compiled kernel serves many layers. engine/shared.ts puts the kernel's
-// own constants in the place of NUMBER, and the kernel's next free binding in the place of 99.
+// The numbers of one launch, where one compiled kernel serves many layers. engine/device/launchSizes.ts puts
+// the kernel's own constants in the place of NUMBER, and the kernel's next free binding in the place of 99.
 struct LaunchSizes {
   NUMBER: u32,
 }

@@ -4,7 +4,7 @@ enable f16;
 // of two scale[0] first and the result by scale[1], its inverse: kernels/halfScale/main.wgsl finds them.
 // Other values beyond 65504 become infinite, which the training loop reports as soon as it reads a loss.
 const SCALED: bool = false;
-// engine/kernel.ts puts the kernel's next free binding in the place of 99.
+// engine/device/kernel.ts puts the kernel's next free binding in the place of 99.
 @group(0) @binding(99) var<storage, read> scale: array<f32>;
 
 alias Quad = vec4h;

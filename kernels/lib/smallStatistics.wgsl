@@ -1,6 +1,6 @@
 // Statistics of one vec4 of channels of a small picture whose rows lie G vec4s apart in `x` of the kernel:
 // blocks of BLOCK rows around a reference near their mean (as in norm/statistics.wgsl), joined in order.
-// Needs lib/moments.wgsl.
+// Needs lib/moments.wgsl and lib/nan.wgsl.
 const BLOCK: u32 = 64;
 const LEAD: u32 = 4;
 
@@ -22,7 +22,7 @@ fn block(first: u32, rows: u32) -> Statistics {
     e += G;
   }
   let d = sum / f32(rows);
-  return Statistics(k, d, max(squares - sum * d, vec4f(0)));
+  return Statistics(k, d, relu(squares - sum * d));
 }
 
 fn statistics(first: u32) -> Statistics {

@@ -21,7 +21,7 @@ struct Sizes {
 const LANES: u32 = 16;
 const LINES: u32 = 6;
 // SIDE, the taps of a line and TILE once more, for loops that processors shall not unroll: there LINE_COUNT
-// is read from the launch's uniform block (engine/shared.ts).
+// is read from the launch's uniform block (engine/device/launchSizes.ts).
 const LINE_COUNT: u32 = 6;
 const TAP_COUNT: u32 = LINE_COUNT / 2;
 const PIXEL_COUNT: u32 = LINE_COUNT - 2;

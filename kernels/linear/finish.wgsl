@@ -1,6 +1,6 @@
 // Adds the slices of linear/forward up, in their order: y[n,o] = f(b[o] + sum_s part[s,n,o]).
 // part [SLICES,N,O], y [N,O], NO = N O. ACT: 0 none, 1 ReLU. One invocation per element of y.
-// needs: flat
+// needs: flat nan
 const NO: u32 = 1;
 const O: u32 = 1;
 const SLICES: u32 = 1;
@@ -30,7 +30,7 @@ fn main(
     sum += b[i % O];
   }
   if (ACT == 1) {
-    sum = max(sum, 0.0);
+    sum = relu(vec4f(sum)).x;
   }
   y[i] = sum;
 }

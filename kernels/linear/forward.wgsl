@@ -4,6 +4,7 @@
 // every WG-th vec4 of the slice in registers; lanes are added in lane order, so the result is deterministic.
 // DONE: there is one slice, so y is written with bias and ACT (0 none, 1 ReLU); else y is the partial
 // [SLICES,N,COLUMNS] that linear/finish adds up. Takes 4 R NB WG bytes of workgroup memory.
+// needs: nan
 const N: u32 = 1;
 const K4: u32 = 1;
 const O: u32 = 1;
@@ -59,7 +60,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       total += b[FIRST + o];
     }
     if (DONE && ACT == 1) {
-      total = max(total, 0.0);
+      total = relu(vec4f(total)).x;
     }
     y[(group.y * N + n) * COLUMNS + FIRST + o] = total;
   }

@@ -1,7 +1,7 @@
 // torch.nn.Linear as written first: y[n,FIRST+o] = f(b[FIRST+o] + sum_k x[n,k] w[o,k]), its dx and dw.
 // x [N,K], w [O,K] (one block of rows of a weight with COLUMNS rows in all), y and dy [N,COLUMNS].
 // One invocation per element of the result; any K. ACT: 0 none, 1 ReLU. MORE: dx adds to an earlier block's.
-// needs: flat
+// needs: flat nan
 const N: u32 = 1;
 const K: u32 = 1;
 const O: u32 = 1;
@@ -38,7 +38,7 @@ fn forward(
     sum += bias[FIRST + o];
   }
   if (ACT == 1) {
-    sum = max(sum, 0.0);
+    sum = relu(vec4f(sum)).x;
   }
   y[n * COLUMNS + FIRST + o] = sum;
 }

@@ -2,13 +2,13 @@
 // equal parts, whose means (over MEAN = COUNT / GOALS elements) are added up:
 //   KIND 0  L1:   |a - b|,                                   da = dy sign(a - b) / MEAN, sign(0) = 0
 //   KIND 1  MSE:  (a - goal)^2,                              da = dy 2 (a - goal) / MEAN
-//   KIND 2  BCE with logits: max(a, 0) - a goal + log(1 + exp(-|a|)),
+//   KIND 2  BCE with logits: (1 - goal) a + max(-a, 0) + log(1 + exp(-|a|)),
 //           da = dy ((1 - goal) sigmoid(a) - goal sigmoid(-a)) / MEAN  (no 1 - 1 for sure logits)
 // forward: workgroup g owns the vec4s g PER .. of a and writes their sum to y[g], divided by MEAN where
 // it is the only one. finish: one workgroup adds PARTS such sums and divides. Every sum has a fixed order.
 // backward: one invocation per vec4 of da; SIGN -1 gives L1's db. The goal of part k is b[k], in [0, 1] for
 // KIND 2; KIND 0 has one part. Buffers are padded to 16 bytes.
-// needs: flat total
+// needs: flat total nan
 const COUNT: u32 = 1;
 const KIND: u32 = 0;
 const GOALS: u32 = 1;
@@ -55,7 +55,7 @@ fn term(i: u32) -> vec4f {
   if (KIND == 1) {
     return (v - goal) * (v - goal);
   }
-  return max(v, vec4f(0)) - v * goal + log1p(exp(-abs(v)));
+  return v * (1 - goal) + relu(-v) + log1p(exp(-abs(v)));
 }
 
 fn slope(i: u32) -> vec4f {

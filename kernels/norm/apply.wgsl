@@ -3,7 +3,7 @@
 // saved: [7, N, G] vec4 from coefficients.wgsl, G = ceil(C / 4), its first three planes are read.
 // One invocation owns four channels of PER rows of one sample: the coefficients are read once for them.
 // PARTS = ceil(ROWS / PER). Without RESIDUAL, binding 2 is not read (any tensor may be bound).
-// needs: flat straddle
+// needs: flat straddle nan
 const N: u32 = 1;
 const ROWS: u32 = 2;
 const C: u32 = 4;
@@ -65,7 +65,7 @@ fn main(
   for (; e < end; e += C) {
     var v = fma(load(e) - base, scale, shift);
     if (RELU) {
-      v = max(v, vec4f(0));
+      v = relu(v);
     }
     if (RESIDUAL) {
       v += load_residual(e);

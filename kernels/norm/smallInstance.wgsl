@@ -4,7 +4,7 @@
 // m = base + d.
 // One invocation owns four channels of one sample and reads them twice. Without RESIDUAL, binding 1 is not
 // read.
-// needs: flat moments smallStatistics
+// needs: flat moments smallStatistics nan
 const N: u32 = 1;
 const ROWS: u32 = 2;
 const G: u32 = 1;
@@ -40,7 +40,7 @@ fn main(
   for (var r = 0u; r < ROWS; r++) {
     var v = fma(x[e] - s.base, scale, shift);
     if (RELU) {
-      v = max(v, vec4f(0));
+      v = relu(v);
     }
     if (RESIDUAL) {
       v += residual[e];

@@ -4,7 +4,7 @@
 // C = 4 G. saved [9, N, G] for the way back: base, scale, shift, d, rI, m - mu, rL, rho, gamma.
 // One workgroup per sample; an invocation owns four channels of it, so WG >= G, and reads them twice.
 // Without RESIDUAL, binding 4 is not read.
-// needs: total moments smallStatistics
+// needs: total moments smallStatistics nan
 const N: u32 = 1;
 const ROWS: u32 = 2;
 const G: u32 = 1;
@@ -65,7 +65,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lo
   for (var r = 0u; r < ROWS; r++) {
     var v = fma(x[e] - s.base, scale, shift);
     if (RELU) {
-      v = max(v, vec4f(0));
+      v = relu(v);
     }
     if (RESIDUAL) {
       v += residual[e];

@@ -5,7 +5,7 @@
 // fixed: sigma = u . s with s = W v for the u and v there are, of which it leaves copies.
 // sigma: 64 floats a layer (so that each layer's can be bound), one of them for each call.
 // One workgroup per layer; sums in a fixed order. WG is a multiple of 8.
-// needs: spectralLayers total
+// needs: spectralLayers total nan
 const CALL: u32 = 0;
 const EPS: f32 = 1e-12;
 const WG: u32 = 64;
@@ -25,14 +25,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   for (var m = lane; m < l.quads; m += WG) {
     square += t[l.v + m] * t[l.v + m];
   }
-  let length = max(sqrt(total(lane, vec2f(dot(square, vec4f(1)), 0)).x), EPS);
+  let length = at_least(sqrt(total(lane, vec2f(dot(square, vec4f(1)), 0)).x), EPS);
   var squares = 0.0;
   for (var o = lane; o < l.rows; o += WG) {
     let value = s[l.u + o] / length;
     squares += value * value;
   }
   let norm2 = total(lane, vec2f(squares, 0)).x;
-  let norm = max(sqrt(norm2), EPS);
+  let norm = at_least(sqrt(norm2), EPS);
   for (var o = lane; o < l.rows; o += WG) {
     let value = s[l.u + o] / length / norm;
     u[l.u + o] = value;

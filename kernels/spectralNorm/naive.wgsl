@@ -3,7 +3,7 @@
 // rowDots: y[o] = sum_m a[o,m] b[o,m].
 // norm: y[0] = max(|a|, EPS). product: y[0] = a . b. sum: y[0] = sum of a (all over M elements).
 // divide: y = a / b[0]. outer: y[o,m] = a[0] b[o] c[m]. subtract: y = (a - b) / c[0] (over M elements).
-// needs: flat
+// needs: flat nan
 const O: u32 = 1;
 const M: u32 = 1;
 const EPS: f32 = 1e-12;
@@ -56,7 +56,7 @@ fn norm() {
   for (var m = 0u; m < M; m++) {
     sum += a[m] * a[m];
   }
-  y[0] = max(sqrt(sum), EPS);
+  y[0] = at_least(sqrt(sum), EPS);
 }
 
 @compute @workgroup_size(1)

@@ -1,7 +1,7 @@
 import { type AdamOptions, adamHyper, adamStep, clampRange } from '../../engine/ops/adam.ts';
 import { add } from '../../engine/ops/add.ts';
 import { zeros } from '../../engine/ops/fill.ts';
-import type { Tensor } from '../../engine/tensor.ts';
+import type { Tensor } from '../../engine/record/tensor.ts';
 import { type HostArray, type OpCase, values } from './types.ts';
 
 export interface AdamState {
@@ -20,7 +20,7 @@ export function adamReference(
 ): void {
   const { beta1 = 0.5, beta2 = 0.999, eps = 1e-8, weightDecay = 0 } = options;
   p.forEach((value, i) => {
-    const d = g[i] + weightDecay * value;
+    const d = weightDecay === 0 ? g[i] : g[i] + weightDecay * value;
     m[i] = beta1 * m[i] + (1 - beta1) * d;
     v[i] = beta2 * v[i] + (1 - beta2) * d * d;
     const denominator = Math.sqrt(v[i]) / Math.sqrt(1 - beta2 ** step) + eps;

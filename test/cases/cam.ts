@@ -52,13 +52,13 @@ function weightReference(w: HostArray, wGap: HostArray, wGmp: HostArray): HostAr
 /** The whole block as the authors write it: pool, logits, scale, join, 1x1 convolution. */
 function camReference(v: HostArrays): HostArray[] {
   const [gap, gmp] = poolReference(v.x);
-  const a = linearReference(gap, [v.gapLogit], null, false);
-  const b = linearReference(gmp, [v.gmpLogit], null, false);
+  const a = linearReference(gap, [v.wGap], null, false);
+  const b = linearReference(gmp, [v.wGmp], null, false);
   const logit = zerosLike([v.x.shape[0], 2]);
   a.data.forEach((value, n) => {
     logit.data.set([value, b.data[n]], 2 * n);
   });
-  const joined = scaleReference(v.x, v.gapScale, v.gmpScale);
+  const joined = scaleReference(v.x, v.wGap, v.wGmp);
   return [logit, convReference({ x: joined, w: v.conv, b: v.bias }, { activation: 'leaky_relu' })];
 }
 
@@ -119,19 +119,17 @@ function casesFor(name: string, { x, rows, tolerance }: Config, i: number): OpCa
     },
     {
       ...common,
-      name: `block with own logit weights, ${name}`,
+      name: `block, ${name}`,
       inputs: {
         x: values(x, seed + 5),
-        gapLogit: vector(6),
-        gmpLogit: vector(7),
-        gapScale: vector(8),
-        gmpScale: vector(9),
+        wGap: vector(6),
+        wGmp: vector(7),
         conv: values([6, 1, 1, 2 * C], seed + 10, 0.4),
         bias: values([6], seed + 11),
       },
       run: (t) => Object.values(cam(t.x, t as unknown as CamWeights, { activation: 'leaky_relu' })),
       reference: camReference,
-      grad: ['x', 'gapLogit', 'gmpLogit', 'gapScale', 'gmpScale', 'conv', 'bias'],
+      grad: ['x', 'wGap', 'wGmp', 'conv', 'bias'],
     },
   ];
 }

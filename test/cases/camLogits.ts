@@ -1,6 +1,6 @@
 import { camLogits } from '../../engine/ops/camLogits.ts';
-import type { Spectrum } from '../../engine/spectrum.ts';
-import type { Tensor } from '../../engine/tensor.ts';
+import type { Spectrum } from '../../engine/record/spectrum.ts';
+import type { Tensor } from '../../engine/record/tensor.ts';
 import { type HostArray, type HostArrays, type OpCase, values, zerosLike } from './types.ts';
 
 /**

@@ -1,5 +1,5 @@
 import { adailn, iln, instanceNorm, type NormOptions } from '../../engine/ops/norm.ts';
-import type { Tensor } from '../../engine/tensor.ts';
+import type { Tensor } from '../../engine/record/tensor.ts';
 import { type HostArray, type HostArrays, type OpCase, uniform, values, zerosLike } from './types.ts';
 
 const EPS = 1e-5;

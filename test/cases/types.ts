@@ -1,4 +1,4 @@
-import type { Tensor } from '../../engine/tensor.ts';
+import type { Tensor } from '../../engine/record/tensor.ts';
 
 /** Values of one input or output on the host, in float64. */
 export interface HostArray {
@@ -23,10 +23,18 @@ export interface OpCase {
   readonly grad: readonly string[];
   /** Kernel variants of the op to run besides the default. */
   readonly variants?: readonly string[];
-  /** Allowed ‖out − ref‖ / ‖ref‖. Default 2e-6 forward, 1e-5 for gradients. */
+  /** Allowed ‖out − ref‖ / ‖ref‖ of an output. Default: `TOLERANCE`. */
   readonly tolerance?: number;
+  /**
+   * Allowed |g − ref| of an element of a gradient, relative to the larger of the element and the gradient's
+   * root mean square; and ‖g − naive‖ / ‖naive‖ of a whole one. Default: `GRAD_TOLERANCE`.
+   */
   readonly gradTolerance?: number;
 }
+
+export const TOLERANCE = 2e-6;
+/** Finite differences of a float64 reference are good to about 1e-6 themselves. */
+export const GRAD_TOLERANCE = 2e-5;
 
 /** Small seeded generator for test values (mulberry32): uniform in [0, 1). */
 export function uniform(seed: number): () => number {

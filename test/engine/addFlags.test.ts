@@ -1,13 +1,13 @@
 import { readdirSync } from 'node:fs';
 import { describe, expect, test, vi } from 'vitest';
-import { vjp } from '../../engine/autograd.ts';
-import type { Device } from '../../engine/device.ts';
-import { addFlagsOf } from '../../engine/kernel.ts';
+import type { Device } from '../../engine/device/device.ts';
+import { addFlagsOf } from '../../engine/device/kernel.ts';
+import { paperDevice } from '../../engine/device/paper.ts';
+import { vjp } from '../../engine/grad/autograd.ts';
 import { addInto } from '../../engine/ops/add.ts';
-import { paperDevice } from '../../engine/paper.ts';
-import { dispose, record, run, trace } from '../../engine/program.ts';
-import { allocate, flatRange, release, type Tensor } from '../../engine/tensor.ts';
-import { read, tensorFrom } from '../../engine/transfer.ts';
+import { allocate, flatRange, release, type Tensor } from '../../engine/record/tensor.ts';
+import { dispose, record, run, trace } from '../../engine/run/program.ts';
+import { read, tensorFrom } from '../../engine/run/transfer.ts';
 import { runStep } from '../../train/session.ts';
 import { allCases } from '../cases/index.ts';
 import { type HostArray, type OpCase, values } from '../cases/types.ts';
@@ -20,7 +20,7 @@ import { poison } from './poison.ts';
 
 const fusing = vi.hoisted(() => ({ on: true }));
 
-vi.mock(import('../../engine/fuseAdds.ts'), async (original) => {
+vi.mock(import('../../engine/plan/fuseAdds.ts'), async (original) => {
   const { fuseAdds } = await original();
   return { fuseAdds: (launches, keep) => (fusing.on ? fuseAdds(launches, keep) : [...launches]) };
 });

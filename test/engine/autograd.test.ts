@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { gradients, vjp } from '../../engine/autograd.ts';
+import { gradients, vjp } from '../../engine/grad/autograd.ts';
 import { relu } from '../../engine/ops/activation.ts';
 import { adamHyper, adamStep } from '../../engine/ops/adam.ts';
 import { add } from '../../engine/ops/add.ts';
@@ -8,11 +8,11 @@ import { conv2d } from '../../engine/ops/conv2d.ts';
 import { linear } from '../../engine/ops/linear.ts';
 import { l1Loss, mseToConstant } from '../../engine/ops/loss.ts';
 import { scaleScalar, weightedSum } from '../../engine/ops/weightedSum.ts';
-import { trace } from '../../engine/program.ts';
-import { constant, differentiable, intermediate, launch, reshape } from '../../engine/recorder.ts';
-import { scalar } from '../../engine/scalar.ts';
-import { release, type Tensor, viewOf, windowOf } from '../../engine/tensor.ts';
-import { evaluate, read, tensorFrom } from '../../engine/transfer.ts';
+import { scalar } from '../../engine/record/constants.ts';
+import { constant, differentiable, intermediate, launch, reshape } from '../../engine/record/recorder.ts';
+import { release, type Tensor, viewOf, windowOf } from '../../engine/record/tensor.ts';
+import { trace } from '../../engine/run/program.ts';
+import { evaluate, read, tensorFrom } from '../../engine/run/transfer.ts';
 import { values } from '../cases/types.ts';
 import { useDevice } from '../device.ts';
 

@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { chooseConv } from '../../engine/ops/conv2d/choose.ts';
 import { fitsWinograd } from '../../engine/ops/conv2d/winograd.ts';
 import { convSizes } from '../../engine/ops/conv2d.ts';
-import { withRecorder } from '../../engine/recorder.ts';
-import { intermediateTexture } from '../../engine/textures.ts';
+import { withRecorder } from '../../engine/record/recorder.ts';
+import { intermediateTexture } from '../../engine/record/textures.ts';
 import { useDevice } from '../device.ts';
 
 const gpu = useDevice();

@@ -1,24 +1,16 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { gradients } from '../../engine/autograd.ts';
+import { gradients } from '../../engine/grad/autograd.ts';
 import { add } from '../../engine/ops/add.ts';
 import { concat } from '../../engine/ops/concat.ts';
 import { linear } from '../../engine/ops/linear.ts';
 import { mseToConstant } from '../../engine/ops/loss.ts';
-import { reshape } from '../../engine/recorder.ts';
-import { scalar } from '../../engine/scalar.ts';
-import { allocate, release, type Tensor } from '../../engine/tensor.ts';
-import { evaluate, read, tensorFrom, upload } from '../../engine/transfer.ts';
+import { scalar } from '../../engine/record/constants.ts';
+import { reshape } from '../../engine/record/recorder.ts';
+import { allocate, release, type Tensor } from '../../engine/record/tensor.ts';
+import { evaluate, read, tensorFrom, upload } from '../../engine/run/transfer.ts';
 import { plainSpec } from '../../model/layers.ts';
-import {
-  allocateEnsemble,
-  type Collection,
-  collect,
-  collection,
-  type Ensemble,
-  freeEnsemble,
-  lookup,
-  optimise,
-} from '../../model/network.ts';
+import { allocateEnsemble, type Ensemble, freeEnsemble, lookup } from '../../model/network.ts';
+import { type Collection, collect, collection, optimise } from '../../model/optimise.ts';
 import { allocateGroup, freeGroup, type ParameterGroup } from '../../model/parameters.ts';
 import { values } from '../cases/types.ts';
 import { useDevice } from '../device.ts';

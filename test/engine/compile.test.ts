@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { openDevice } from '../../engine/device.node.ts';
-import { closeDevice, type Device, hasTensorCores, pipelineFor } from '../../engine/device.ts';
-import { bindingsOf, type KernelSpec, kernelKey, specialise } from '../../engine/kernel.ts';
+import { openDevice } from '../../engine/device/device.node.ts';
+import { closeDevice, type Device, hasTensorCores, pipelineFor } from '../../engine/device/device.ts';
+import { bindingsOf, type KernelSpec, kernelKey, specialise } from '../../engine/device/kernel.ts';
+import { shareText } from '../../engine/device/launchSizes.ts';
 import { chooseConv } from '../../engine/ops/conv2d/choose.ts';
 import { convSizes } from '../../engine/ops/conv2d.ts';
-import { withRecorder } from '../../engine/recorder.ts';
-import { shareText } from '../../engine/shared.ts';
+import { withRecorder } from '../../engine/record/recorder.ts';
 import { DEFAULTS, type UgatitConfig } from '../../model/ugatit.ts';
 import { allCases } from '../cases/index.ts';
 import { useDevice } from '../device.ts';

@@ -1,22 +1,22 @@
 import { describe, expect, test, vi } from 'vitest';
-import { vjp } from '../../engine/autograd.ts';
-import { fuseAdds } from '../../engine/fuseAdds.ts';
-import { addFlagsOf, bindingsOf } from '../../engine/kernel.ts';
+import { addFlagsOf, bindingsOf } from '../../engine/device/kernel.ts';
+import { vjp } from '../../engine/grad/autograd.ts';
 import { relu } from '../../engine/ops/activation.ts';
 import { add, addInto } from '../../engine/ops/add.ts';
 import { adailn } from '../../engine/ops/norm.ts';
 import { sumRows } from '../../engine/ops/sumRows.ts';
-import { place } from '../../engine/place.ts';
-import { trace } from '../../engine/program.ts';
-import { reshape } from '../../engine/recorder.ts';
-import { allocate, type FlatBuffer, flatBuffer, flatRange, type Tensor } from '../../engine/tensor.ts';
-import { evaluate, read, tensorFrom, upload } from '../../engine/transfer.ts';
+import { fuseAdds } from '../../engine/plan/fuseAdds.ts';
+import { place } from '../../engine/record/place.ts';
+import { reshape } from '../../engine/record/recorder.ts';
+import { allocate, type FlatBuffer, flatBuffer, flatRange, type Tensor } from '../../engine/record/tensor.ts';
+import { trace } from '../../engine/run/program.ts';
+import { evaluate, read, tensorFrom, upload } from '../../engine/run/transfer.ts';
 import { values } from '../cases/types.ts';
 import { useDevice } from '../device.ts';
 
 const fusing = vi.hoisted(() => ({ on: true }));
 
-vi.mock(import('../../engine/fuseAdds.ts'), async (original) => {
+vi.mock(import('../../engine/plan/fuseAdds.ts'), async (original) => {
   const { fuseAdds: real } = await original();
   return { fuseAdds: (launches, keep) => (fusing.on ? real(launches, keep) : [...launches]) };
 });

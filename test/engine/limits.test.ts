@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openDevice } from '../../engine/device.node.ts';
-import { closeDevice, type Device } from '../../engine/device.ts';
+import { openDevice } from '../../engine/device/device.node.ts';
+import { closeDevice, type Device } from '../../engine/device/device.ts';
 import { createUgatit, freeUgatit } from '../../model/ugatit.ts';
 import { useDevice } from '../device.ts';
 import { lossesOf } from '../train/session.ts';

@@ -1,7 +1,7 @@
-import type { Device } from '../../engine/device.ts';
-import { paperDevice } from '../../engine/paper.ts';
-import { type Recording, trace } from '../../engine/program.ts';
-import { allocate, type Tensor } from '../../engine/tensor.ts';
+import type { Device } from '../../engine/device/device.ts';
+import { paperDevice } from '../../engine/device/paper.ts';
+import { allocate, type Tensor } from '../../engine/record/tensor.ts';
+import { type Recording, trace } from '../../engine/run/program.ts';
 import { type Losses, trainingStep } from '../../model/trainingStep.ts';
 import { createUgatit, DEFAULTS, type UgatitConfig } from '../../model/ugatit.ts';
 

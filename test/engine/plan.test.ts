@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { bytesOf, rootOf, type Tensor } from '../../engine/tensor.ts';
+import { bytesOf, rootOf, type Tensor } from '../../engine/record/tensor.ts';
 import { DEFAULTS, type UgatitConfig } from '../../model/ugatit.ts';
 import { useDevice } from '../device.ts';
 import { TINY, traceStep } from './models.ts';

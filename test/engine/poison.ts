@@ -1,6 +1,6 @@
-import type { Device } from '../../engine/device.ts';
-import type { Program } from '../../engine/program.ts';
-import type { Tensor } from '../../engine/tensor.ts';
+import type { Device } from '../../engine/device/device.ts';
+import type { Tensor } from '../../engine/record/tensor.ts';
+import type { Program } from '../../engine/run/program.ts';
 
 /**
  * Lets the host write textures of this device, so that `poison` can, and makes them larger than asked for, as

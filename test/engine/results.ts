@@ -1,5 +1,5 @@
-import { vjp } from '../../engine/autograd.ts';
-import type { Tensor } from '../../engine/tensor.ts';
+import { vjp } from '../../engine/grad/autograd.ts';
+import type { Tensor } from '../../engine/record/tensor.ts';
 import type { OpCase } from '../cases/types.ts';
 
 /** Outputs `y0`, `y1`, .. and gradients `dNAME` of a case. Part of the program being recorded. */

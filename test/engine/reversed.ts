@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { type KernelSpec, specialise } from '../../engine/kernel.ts';
+import { type KernelSpec, specialise } from '../../engine/device/kernel.ts';
 
 const ENTRY = /@compute\s*@workgroup_size\(([^)]*)\)\s*fn (\w+)\(([^{]*?)\)\s*\{/g;
 const PARAMETER = /@builtin\((\w+)\)\s*(\w+)\s*:/g;

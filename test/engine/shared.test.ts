@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { encodeSizes, sharedConstants, shareText } from '../../engine/shared.ts';
+import { encodeSizes, sharedConstants, shareText } from '../../engine/device/launchSizes.ts';
 
 const TEXT = `
 const ROWS: u32 = 8u;

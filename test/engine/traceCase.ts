@@ -1,9 +1,9 @@
-import { vjp } from '../../engine/autograd.ts';
-import type { Device } from '../../engine/device.ts';
-import type { KernelSpec } from '../../engine/kernel.ts';
-import { paperDevice } from '../../engine/paper.ts';
-import { trace } from '../../engine/program.ts';
-import { allocate, type Tensor } from '../../engine/tensor.ts';
+import type { Device } from '../../engine/device/device.ts';
+import type { KernelSpec } from '../../engine/device/kernel.ts';
+import { paperDevice } from '../../engine/device/paper.ts';
+import { vjp } from '../../engine/grad/autograd.ts';
+import { allocate, type Tensor } from '../../engine/record/tensor.ts';
+import { trace } from '../../engine/run/program.ts';
 import type { OpCase } from '../cases/types.ts';
 
 /** What a case and its gradients launch on such a device; nothing runs. */

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { record, run } from '../../engine/program.ts';
-import { grid1d, launch } from '../../engine/recorder.ts';
-import { allocate, release } from '../../engine/tensor.ts';
-import { untilDone } from '../../engine/waiting.ts';
+import { untilDone } from '../../engine/device/waiting.ts';
+import { grid1d, launch } from '../../engine/record/recorder.ts';
+import { allocate, release } from '../../engine/record/tensor.ts';
+import { record, run } from '../../engine/run/program.ts';
 import { useDevice } from '../device.ts';
 
 const gpu = useDevice();

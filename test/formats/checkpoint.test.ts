@@ -2,10 +2,10 @@ import { spawnSync } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { serializeSafetensors } from '../../engine/safetensors.ts';
 import { describeArchitecture, matchTensors, openCheckpoint } from '../../train/formats/checkpoint.ts';
 import { convert } from '../../train/formats/convert.ts';
 import { openSafetensors, writeSafetensors } from '../../train/formats/safetensors.node.ts';
+import { serializeSafetensors } from '../../train/formats/safetensors.ts';
 import { bytesOf, contents, fixturePath, inFolder, makeZip, readAll, twinOf, u16 } from './files.ts';
 
 const SIX = fixturePath('six.zip.pt');

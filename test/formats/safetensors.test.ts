@@ -3,10 +3,16 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { CheckpointError } from '../../engine/errors.ts';
-import { type DType, fromBytes, type HostTensor, itemSize, toFloat32 } from '../../engine/hostTensor.ts';
-import { parseSafetensors, serializeSafetensors } from '../../engine/safetensors.ts';
 import { openSource, writeAtomically } from '../../train/formats/file.node.ts';
+import {
+  type DType,
+  fromBytes,
+  type HostTensor,
+  itemSize,
+  toFloat32,
+} from '../../train/formats/hostTensor.ts';
 import { openSafetensors, writeSafetensors } from '../../train/formats/safetensors.node.ts';
+import { parseSafetensors, serializeSafetensors } from '../../train/formats/safetensors.ts';
 import { bits, bytesOf, fixture, inFolder, u32 } from './files.ts';
 
 const DTYPES: DType[] = 'F64 F32 F16 BF16 I64 I32 I16 I8 U64 U32 U16 U8 BOOL'.split(' ') as DType[];

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { type HostTensor, toFloat32 } from '../../engine/hostTensor.ts';
-import { parseSafetensors } from '../../engine/safetensors.ts';
+import { type HostTensor, toFloat32 } from '../../train/formats/hostTensor.ts';
+import { parseSafetensors } from '../../train/formats/safetensors.ts';
 
 /**
  * Recordings of the authors' code, where this checkout has them, and our own small set, which it always has.

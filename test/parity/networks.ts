@@ -1,8 +1,8 @@
-import { vjp } from '../../engine/autograd.ts';
-import type { Device } from '../../engine/device.ts';
-import { dispose, record, run } from '../../engine/program.ts';
-import { release, type Tensor } from '../../engine/tensor.ts';
-import { read, tensorFrom } from '../../engine/transfer.ts';
+import type { Device } from '../../engine/device/device.ts';
+import { vjp } from '../../engine/grad/autograd.ts';
+import { release, type Tensor } from '../../engine/record/tensor.ts';
+import { dispose, record, run } from '../../engine/run/program.ts';
+import { read, tensorFrom } from '../../engine/run/transfer.ts';
 import { discriminator, discriminatorSpecs } from '../../model/discriminator.ts';
 import { generator, generatorSpecs } from '../../model/generator.ts';
 import type { Lookup } from '../../model/layers.ts';

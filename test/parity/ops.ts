@@ -1,5 +1,5 @@
-import { vjp } from '../../engine/autograd.ts';
-import type { Device } from '../../engine/device.ts';
+import type { Device } from '../../engine/device/device.ts';
+import { vjp } from '../../engine/grad/autograd.ts';
 import { leakyRelu, relu, tanh } from '../../engine/ops/activation.ts';
 import { camPool } from '../../engine/ops/cam/pool.ts';
 import { cam, heatMap } from '../../engine/ops/cam.ts';
@@ -7,10 +7,11 @@ import { conv2d } from '../../engine/ops/conv2d.ts';
 import { linear } from '../../engine/ops/linear.ts';
 import { bceWithLogitsToConstant, l1Loss, mseToConstant } from '../../engine/ops/loss.ts';
 import { adailn, iln, instanceNorm } from '../../engine/ops/norm.ts';
-import { spectralNorm } from '../../engine/ops/spectralNorm.ts';
-import { dispose, record, run } from '../../engine/program.ts';
-import { release, type Tensor } from '../../engine/tensor.ts';
-import { read, tensorFrom } from '../../engine/transfer.ts';
+import { spectra } from '../../engine/ops/spectralNorm.ts';
+import { reshape } from '../../engine/record/recorder.ts';
+import { release, type Tensor } from '../../engine/record/tensor.ts';
+import { dispose, record, run } from '../../engine/run/program.ts';
+import { read, tensorFrom } from '../../engine/run/transfer.ts';
 import { type Golden, nhwc, normError, toNhwc } from './golden.ts';
 
 /** Error of one output or gradient of an op, ‖out − ref‖ / ‖ref‖ against PyTorch in float64. */
@@ -33,18 +34,18 @@ type Outputs = Record<string, Tensor>;
 
 /** cam_d's logit weights are normalised, with one step of their power iteration; v's start is irrelevant. */
 function attention({ inputs }: Case): Outputs {
-  const { x, gap_w: gap, gmp_w: gmp, w1x1, b1x1, gap_u: gapU, gmp_u: gmpU } = inputs;
-  const normalised = (w: Tensor, u?: Tensor) =>
-    u ? spectralNorm(w, u, inputs[u === gapU ? 'gap_v' : 'gmp_v'], { update: true }) : w;
-  const weights = {
-    gapLogit: normalised(gap, gapU),
-    gmpLogit: normalised(gmp, gmpU),
-    gapScale: gap,
-    gmpScale: gmp,
-    conv: w1x1,
-    bias: b1x1,
-  };
-  const { logit, y } = cam(x, weights, { activation: gapU ? 'leaky_relu' : 'relu' });
+  const { x, gap_w: wGap, gmp_w: wGmp, w1x1: conv, b1x1: bias, gap_u: gapU, gmp_u: gmpU } = inputs;
+  const weights = { wGap, wGmp, conv, bias };
+  if (!gapU) {
+    const { logit, y } = cam(x, weights, { activation: 'relu' });
+    return { logit, z: y, heatmap: heatMap(y) };
+  }
+  const layers = [
+    { w: wGap, u: gapU, v: inputs.gap_v },
+    { w: wGmp, u: gmpU, v: inputs.gmp_v },
+  ];
+  const [gap, gmp] = spectra(layers, { calls: 1, update: true });
+  const { logit, y } = cam(x, weights, { activation: 'leaky_relu', spectra: { gap, gmp } });
   return { logit, z: y, heatmap: heatMap(y) };
 }
 
@@ -73,7 +74,7 @@ const OPS: Record<string, (c: Case) => Outputs> = {
   relu: ({ inputs: { x } }) => ({ y: relu(x) }),
   leaky_relu: ({ inputs: { x } }) => ({ y: leakyRelu(x) }),
   tanh: ({ inputs: { x } }) => ({ y: tanh(x) }),
-  gmp: ({ inputs: { x } }) => ({ y: camPool(x).gmp }),
+  gmp: ({ inputs: { x } }) => ({ y: reshape(camPool(x).gmp, [x.shape[0], 1, 1, x.shape[3]]) }),
   linear: fullyConnected,
   cam_g: attention,
   cam_d: attention,

@@ -1,8 +1,8 @@
 /** Writes docs/numerics.md: `npx tsx test/parity/report.ts`. */
 import { writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { openDevice } from '../../engine/device.node.ts';
-import { closeDevice, type Device } from '../../engine/device.ts';
+import { openDevice } from '../../engine/device/device.node.ts';
+import { closeDevice, type Device } from '../../engine/device/device.ts';
 import { type GoldenFile, goldenFiles, haveShared, openGolden, torchOpErrors } from './golden.ts';
 import { networkErrors, type TensorError } from './networks.ts';
 import { casesOf, OP_NAMES, type OpError, opErrors } from './ops.ts';

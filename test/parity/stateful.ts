@@ -1,10 +1,10 @@
-import { vjp } from '../../engine/autograd.ts';
-import type { Device } from '../../engine/device.ts';
+import type { Device } from '../../engine/device/device.ts';
+import { vjp } from '../../engine/grad/autograd.ts';
 import { ADAM_HYPER, adamHyper, adamStep, clampRange } from '../../engine/ops/adam.ts';
 import { spectralNorm } from '../../engine/ops/spectralNorm.ts';
-import { dispose, record, run } from '../../engine/program.ts';
-import { allocate, release, type Tensor } from '../../engine/tensor.ts';
-import { read, tensorFrom, upload } from '../../engine/transfer.ts';
+import { allocate, release, type Tensor } from '../../engine/record/tensor.ts';
+import { dispose, record, run } from '../../engine/run/program.ts';
+import { read, tensorFrom, upload } from '../../engine/run/transfer.ts';
 import { learningRate } from '../../train/schedule.ts';
 import { type Golden, nhwc, normError, toNhwc } from './golden.ts';
 import { type OpError, uploadHere, valuesHere } from './ops.ts';

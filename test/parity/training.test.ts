@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { read } from '../../engine/transfer.ts';
+import { read } from '../../engine/run/transfer.ts';
 import { initialise } from '../../model/network.ts';
 import { createUgatit, DEFAULTS, freeUgatit } from '../../model/ugatit.ts';
 import { closeSession, openSession, readLosses, runStep } from '../../train/session.ts';

@@ -1,4 +1,4 @@
-import type { Device } from '../../engine/device.ts';
+import type { Device } from '../../engine/device/device.ts';
 import { getTensor, type ParameterGroup, type ParameterSpec, setTensor } from '../../model/parameters.ts';
 import { createUgatit, DEFAULTS, freeUgatit, type Ugatit } from '../../model/ugatit.ts';
 import { closeSession, openSession, readLosses, runStep } from '../../train/session.ts';

@@ -1,4 +1,4 @@
-import type { Device } from '../../engine/device.ts';
+import type { Device } from '../../engine/device/device.ts';
 
 /** Objects the GPU was asked to make, by method. */
 export type Made = Record<string, number>;

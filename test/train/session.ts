@@ -1,4 +1,4 @@
-import type { Device } from '../../engine/device.ts';
+import type { Device } from '../../engine/device/device.ts';
 import { initialise } from '../../model/network.ts';
 import { createUgatit, freeUgatit, type UgatitConfig } from '../../model/ugatit.ts';
 import { closeSession, openSession, readLosses, runStep, type Session } from '../../train/session.ts';

@@ -4,10 +4,10 @@
  * `disGA.`, `disGB.`, `disLA.`, `disLB.`; a file of one network alone keeps its bare names.
  */
 import { CheckpointError } from '../../engine/errors.ts';
-import { type DType, type HostTensor, toFloat32 } from '../../engine/hostTensor.ts';
-import { LENGTH_BYTES, MAX_HEADER_BYTES } from '../../engine/safetensors.ts';
 import { type ByteSource, naming, openSource } from './file.node.ts';
+import { type DType, type HostTensor, toFloat32 } from './hostTensor.ts';
 import { openSafetensorsSource } from './safetensors.node.ts';
+import { LENGTH_BYTES, MAX_HEADER_BYTES } from './safetensors.ts';
 import { isLegacyTorch, openTorch } from './torch/read.ts';
 import { flattenStateDicts } from './torch/stateDict.ts';
 import { isZip } from './torch/zip.ts';

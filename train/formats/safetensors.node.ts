@@ -1,5 +1,8 @@
-/** safetensors files of any size: tensors go in and out one at a time (format: engine/safetensors.ts). */
+/**
+ * safetensors files of any size: tensors go in and out one at a time (format: train/formats/safetensors.ts).
+ */
 import { CheckpointError } from '../../engine/errors.ts';
+import { type ByteSink, type ByteSource, naming, openSource, writeAtomically } from './file.node.ts';
 import {
   elementCount,
   fromBytes,
@@ -7,7 +10,7 @@ import {
   itemSize,
   type TensorData,
   toBytes,
-} from '../../engine/hostTensor.ts';
+} from './hostTensor.ts';
 import {
   headerLength,
   LENGTH_BYTES,
@@ -15,8 +18,7 @@ import {
   parseHeader,
   type TensorEntry,
   type TensorSpec,
-} from '../../engine/safetensors.ts';
-import { type ByteSink, type ByteSource, naming, openSource, writeAtomically } from './file.node.ts';
+} from './safetensors.ts';
 
 /** An open file. `read` throws a CheckpointError for a name that is not in `tensors`. */
 export interface SafetensorsFile {

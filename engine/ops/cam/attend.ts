@@ -1,9 +1,9 @@
 import { ShapeError } from '../../errors.ts';
-import { lanes, vectors } from '../../lanes.ts';
-import { memoised } from '../../memo.ts';
-import { differentiable, grid1d, intermediate, launch, recorder, variantOf } from '../../recorder.ts';
-import { elements, expectRank, show } from '../../shape.ts';
-import type { Tensor } from '../../tensor.ts';
+import { lanes, vectors } from '../../record/lanes.ts';
+import { memoised } from '../../record/memo.ts';
+import { differentiable, grid1d, intermediate, launch, recorder, variantOf } from '../../record/recorder.ts';
+import { elements, expectRank, show } from '../../record/shape.ts';
+import type { Tensor } from '../../record/tensor.ts';
 import { type ConvOptions, conv2d } from '../conv2d.ts';
 
 /** Rows of a sum that take one slice on a processor, and rows of a slice of more. */

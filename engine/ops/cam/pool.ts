@@ -1,6 +1,6 @@
-import { differentiable, grid1d, intermediate, launch, recorder, variantOf } from '../../recorder.ts';
-import { expectRank, type Shape } from '../../shape.ts';
-import type { Tensor } from '../../tensor.ts';
+import { differentiable, grid1d, intermediate, launch, recorder, variantOf } from '../../record/recorder.ts';
+import { expectRank, type Shape } from '../../record/shape.ts';
+import type { Tensor } from '../../record/tensor.ts';
 
 const WG = 64;
 

@@ -1,5 +1,5 @@
-import { settle } from '../../choice.ts';
-import type { Device } from '../../device.ts';
+import { settle } from '../../device/choice.ts';
+import type { Device } from '../../device/device.ts';
 import type { ConvSizes } from '../conv2d.ts';
 import { fitsColumns, prefersColumns } from './columns.ts';
 import { gatherFits } from './gather.ts';

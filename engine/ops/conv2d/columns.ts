@@ -1,8 +1,8 @@
-import { memoised } from '../../memo.ts';
-import { grid1d, intermediate, launch } from '../../recorder.ts';
-import { elements } from '../../shape.ts';
-import type { Spectrum } from '../../spectrum.ts';
-import { type Tensor, viewOf } from '../../tensor.ts';
+import { memoised } from '../../record/memo.ts';
+import { grid1d, intermediate, launch } from '../../record/recorder.ts';
+import { elements } from '../../record/shape.ts';
+import type { Spectrum } from '../../record/spectrum.ts';
+import { type Tensor, viewOf } from '../../record/tensor.ts';
 import type { ConvEpilogue, ConvKernels, ConvSizes } from '../conv2d.ts';
 import { type Block, backwardWeight, columnProducts, MOST_SAMPLES, rowProducts } from '../linear.ts';
 

@@ -1,7 +1,7 @@
-import { fitsTexture, intermediate, launch, recorder } from '../../recorder.ts';
-import { integers } from '../../scalar.ts';
-import type { Shape } from '../../shape.ts';
-import type { Tensor } from '../../tensor.ts';
+import { integers } from '../../record/constants.ts';
+import { fitsTexture, intermediate, launch, recorder } from '../../record/recorder.ts';
+import type { Shape } from '../../record/shape.ts';
+import type { Tensor } from '../../record/tensor.ts';
 import type { ConvSizes } from '../conv2d.ts';
 import { gatherPatches } from './columns.ts';
 import { type Epilogue, epilogueFields, geometryBuffer, NO_EPILOGUE } from './geometry.ts';

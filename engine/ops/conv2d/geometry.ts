@@ -1,6 +1,6 @@
-import { integers } from '../../scalar.ts';
-import type { Spectrum } from '../../spectrum.ts';
-import type { Tensor } from '../../tensor.ts';
+import { integers } from '../../record/constants.ts';
+import type { Spectrum } from '../../record/spectrum.ts';
+import type { Tensor } from '../../record/tensor.ts';
 
 /** How rows of a gathered product map to pixels; what each field means is in kernels/lib/geometry.wgsl. */
 export interface Geometry {

@@ -1,8 +1,8 @@
-import type { Device } from '../../device.ts';
-import { fitsTexture, intermediate, launch } from '../../recorder.ts';
-import { integers } from '../../scalar.ts';
-import type { Tensor } from '../../tensor.ts';
-import { copyToTexture } from '../../textures.ts';
+import type { Device } from '../../device/device.ts';
+import { integers } from '../../record/constants.ts';
+import { fitsTexture, intermediate, launch } from '../../record/recorder.ts';
+import type { Tensor } from '../../record/tensor.ts';
+import { copyToTexture } from '../../record/textures.ts';
 import { groupsOf, type TileName, tileConstants, tileFor } from './tile.ts';
 
 /** A stack of matrices whose columns are channels: the operands of the Winograd convolution's products. */

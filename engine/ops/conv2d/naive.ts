@@ -1,6 +1,6 @@
-import { grid1d, intermediate, launch } from '../../recorder.ts';
-import { elements } from '../../shape.ts';
-import type { Tensor } from '../../tensor.ts';
+import { grid1d, intermediate, launch } from '../../record/recorder.ts';
+import { elements } from '../../record/shape.ts';
+import type { Tensor } from '../../record/tensor.ts';
 import type { ConvKernels } from '../conv2d.ts';
 
 const WG = 64;

@@ -1,13 +1,13 @@
-import { memoised } from '../../memo.ts';
-import { COPY_ROW, copyRegions, grid1d, intermediate, launch } from '../../recorder.ts';
-import { integers } from '../../scalar.ts';
-import type { Shape } from '../../shape.ts';
-import type { Extent, Tensor } from '../../tensor.ts';
-import { intermediateTexture, storedTexture } from '../../textures.ts';
+import { integers } from '../../record/constants.ts';
+import { memoised } from '../../record/memo.ts';
+import { COPY_ROW, copyRegions, grid1d, intermediate, launch } from '../../record/recorder.ts';
+import type { Shape } from '../../record/shape.ts';
+import type { Extent, Tensor } from '../../record/tensor.ts';
+import { intermediateTexture, storedTexture } from '../../record/textures.ts';
 import type { ConvSizes } from '../conv2d.ts';
-import { type Outer, outerBindings } from './normalised.ts';
 import { layerRanges, type Product } from './products.ts';
 import { MOST_INDICES } from './quotient.ts';
+import { type Outer, outerBindings } from './spectralConv.ts';
 
 /** Invocations of a workgroup of the copying kernels. */
 const WG = 8;

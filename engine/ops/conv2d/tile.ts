@@ -1,4 +1,4 @@
-import { recorder } from '../../recorder.ts';
+import { recorder } from '../../record/recorder.ts';
 
 /** Rows and columns of a matrix product that a workgroup owns: kernels/lib/tile.wgsl. */
 export interface Tile {

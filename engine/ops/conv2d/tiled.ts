@@ -1,7 +1,7 @@
-import { memoised } from '../../memo.ts';
-import { grid1d, intermediate, launch, recorder } from '../../recorder.ts';
-import { scalar } from '../../scalar.ts';
-import type { Tensor } from '../../tensor.ts';
+import { scalar } from '../../record/constants.ts';
+import { memoised } from '../../record/memo.ts';
+import { grid1d, intermediate, launch, recorder } from '../../record/recorder.ts';
+import type { Tensor } from '../../record/tensor.ts';
 import type { ConvEpilogue, ConvKernels, ConvSizes } from '../conv2d.ts';
 import { halfScale } from '../halfScale.ts';
 import { fold, unpackWeights } from './pack.ts';

@@ -1,8 +1,8 @@
-import type { Device } from '../../device.ts';
-import { memoised } from '../../memo.ts';
-import { grid1d, intermediate, launch, recorder } from '../../recorder.ts';
-import { integers } from '../../scalar.ts';
-import type { Tensor } from '../../tensor.ts';
+import type { Device } from '../../device/device.ts';
+import { integers } from '../../record/constants.ts';
+import { memoised } from '../../record/memo.ts';
+import { grid1d, intermediate, launch, recorder } from '../../record/recorder.ts';
+import type { Tensor } from '../../record/tensor.ts';
 import type { ConvEpilogue, ConvKernels, ConvSizes } from '../conv2d.ts';
 import { fitsMatrices, type Matrices, makeMatrices, multiply, operand, type Store } from './matrices.ts';
 import { MOST_INDICES } from './quotient.ts';

@@ -1,4 +1,4 @@
-import type { Tensor } from '../../tensor.ts';
+import type { Tensor } from '../../record/tensor.ts';
 
 /** The learnt tensors of ILN and AdaILN. */
 export interface ParametersOf {

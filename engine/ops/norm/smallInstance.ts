@@ -1,5 +1,5 @@
-import { differentiable, grid1d, intermediate, launch, recorder } from '../../recorder.ts';
-import type { Tensor } from '../../tensor.ts';
+import { differentiable, grid1d, intermediate, launch, recorder } from '../../record/recorder.ts';
+import type { Tensor } from '../../record/tensor.ts';
 
 // One launch each way instead of three: a launch costs a processor as much as a pass over a small picture.
 

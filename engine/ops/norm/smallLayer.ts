@@ -1,5 +1,5 @@
-import { differentiable, intermediate, launch, recorder } from '../../recorder.ts';
-import type { Tensor } from '../../tensor.ts';
+import { differentiable, intermediate, launch, recorder } from '../../record/recorder.ts';
+import type { Tensor } from '../../record/tensor.ts';
 import type { NormCall, ParametersOf } from './call.ts';
 
 // ILN and AdaILN in one launch each way instead of three. A picture's channels meet in one workgroup, which

@@ -1,8 +1,15 @@
-import { lanes } from '../../lanes.ts';
-import { grid1d, intermediate, launch, recorder } from '../../recorder.ts';
-import { integers } from '../../scalar.ts';
-import type { Spectrum } from '../../spectrum.ts';
-import { ALIGNMENT, makeTensor, type Storage, storageOf, type Tensor, windowOf } from '../../tensor.ts';
+import { integers } from '../../record/constants.ts';
+import { lanes } from '../../record/lanes.ts';
+import { grid1d, intermediate, launch, recorder } from '../../record/recorder.ts';
+import type { Spectrum } from '../../record/spectrum.ts';
+import {
+  ALIGNMENT,
+  makeTensor,
+  type Storage,
+  storageOf,
+  type Tensor,
+  windowOf,
+} from '../../record/tensor.ts';
 import type { SpectralLayer, Updates } from '../spectralNorm.ts';
 
 const FLOATS = ALIGNMENT / 4;

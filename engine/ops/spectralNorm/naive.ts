@@ -1,8 +1,8 @@
-import { grid1d, intermediate, launch, reshape } from '../../recorder.ts';
-import { scalar } from '../../scalar.ts';
-import { elements, type Shape } from '../../shape.ts';
-import type { Spectrum } from '../../spectrum.ts';
-import type { Tensor } from '../../tensor.ts';
+import { scalar } from '../../record/constants.ts';
+import { grid1d, intermediate, launch, reshape } from '../../record/recorder.ts';
+import { elements, type Shape } from '../../record/shape.ts';
+import type { Spectrum } from '../../record/spectrum.ts';
+import type { Tensor } from '../../record/tensor.ts';
 import { concat } from '../concat.ts';
 import type { SpectralLayer, Updates } from '../spectralNorm.ts';
 

@@ -2,7 +2,7 @@
 // M[6 i + j][tile][C] -> y [N,H,W,C]. LINES invocations per tile of 4x4 pixels and four channels
 // (lib/winogradTile); the last tiles of a row or column are cropped.
 // ACT: 0 none, 1 LeakyReLU(SLOPE), 2 ReLU, 3 tanh.
-// needs: flat quotient winograd winogradTile activate
+// needs: flat quotient winograd winogradTile activate nan
 // static: BIAS ACT
 const BIAS: bool = false;
 const ACT: u32 = 0;

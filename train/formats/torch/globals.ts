@@ -4,7 +4,7 @@
  * can never run code of the file's choosing.
  */
 import { CheckpointError } from '../../../engine/errors.ts';
-import type { DType } from '../../../engine/hostTensor.ts';
+import type { DType } from '../hostTensor.ts';
 import {
   checkTensor,
   MAX_RANK,

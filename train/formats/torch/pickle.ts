@@ -4,7 +4,7 @@
  */
 
 import { CheckpointError } from '../../../engine/errors.ts';
-import type { DType } from '../../../engine/hostTensor.ts';
+import type { DType } from '../hostTensor.ts';
 import { STORAGES } from './globals.ts';
 
 /** A tensor as the pickle describes it: its data is the whole of the storage called `key`. */

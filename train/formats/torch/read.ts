@@ -3,8 +3,8 @@
  * and the legacy one before it (torch/serialization.py). Storages are read when a tensor is asked for.
  */
 import { CheckpointError } from '../../../engine/errors.ts';
-import { fromBytes, type HostTensor, itemSize } from '../../../engine/hostTensor.ts';
 import { type ByteSource, naming } from '../file.node.ts';
+import { fromBytes, type HostTensor, itemSize } from '../hostTensor.ts';
 import { loadStorage, sequence } from './globals.ts';
 import { gather, isContiguous } from './strided.ts';
 import { MAX_PICKLE_BYTES, unpickle } from './unpickle.ts';

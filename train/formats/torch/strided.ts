@@ -1,5 +1,5 @@
 /** Strided views copied into C order. Shapes are in elements, strides and offsets too. */
-import type { TensorData } from '../../../engine/hostTensor.ts';
+import type { TensorData } from '../hostTensor.ts';
 
 /** Whether the view's elements already lie in C order, one after the other. */
 export function isContiguous(shape: readonly number[], strides: readonly number[]): boolean {

@@ -1,6 +1,6 @@
 /** What the restricted unpickler can build, and nothing else: containers, scalars, tensors. */
 import { CheckpointError } from '../../../engine/errors.ts';
-import { type DType, elementCount } from '../../../engine/hostTensor.ts';
+import { type DType, elementCount } from '../hostTensor.ts';
 
 /** A Python tuple; torch.Size becomes one too. */
 export class PyTuple {

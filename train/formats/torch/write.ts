@@ -1,10 +1,10 @@
 /** Writes .pt files that PyTorch loads: the zip format of 1.6 and later, or the legacy one. */
 import { CheckpointError } from '../../../engine/errors.ts';
-import { elementCount, itemSize } from '../../../engine/hostTensor.ts';
-import type { TensorSpec } from '../../../engine/safetensors.ts';
 import { type ByteSink, writeAtomically } from '../file.node.ts';
+import { elementCount, itemSize } from '../hostTensor.ts';
 import { splitName } from '../names.ts';
 import { type TensorSource, writeTensorData } from '../safetensors.node.ts';
+import type { TensorSpec } from '../safetensors.ts';
 import { type PickledTensor, type PickledTree, type Plain, picklePlain, pickleTree } from './pickle.ts';
 import { zipWriter } from './zipWriter.ts';
 

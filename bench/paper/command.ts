@@ -1,0 +1,121 @@
+import { writeFileSync } from 'node:fs';
+import type { Argv } from 'yargs';
+import { disLayersOf } from '../../cli/common/model.ts';
+import { wholeNumber } from '../../cli/common/run.ts';
+import type { Precision } from '../../engine/device/precision.ts';
+import { useTuned } from '../../engine/measure/tuning.node.ts';
+import { DEFAULTS, type UgatitConfig } from '../../model/ugatit.ts';
+import { paired, readLaunches } from './against.ts';
+import { CARDS, type Card, cardOf } from './cards.ts';
+import { directFlops, estimateLaunches, totalsOf } from './estimate.ts';
+import { deviceOnPaper, recordIteration } from './launches.ts';
+import { printReport, type Report } from './print.ts';
+import { printAgainst } from './printAgainst.ts';
+import { ratesOf } from './time.ts';
+
+/** Options of `npm run bench -- paper`. */
+export const paperOptions = (command: Argv) =>
+  command
+    .option('card', {
+      string: true,
+      default: 'h100',
+      describe: `${Object.keys(CARDS).join(', ')}, or a JSON file ({"like": "h100", "gbps": 4000})`,
+    })
+    .option('model', {
+      choices: ['ugatit'] as const,
+      default: 'ugatit' as const,
+      describe: 'what is trained',
+    })
+    .option('size', { number: true, default: DEFAULTS.size, describe: 'side of the pictures' })
+    .option('ch', { number: true, default: DEFAULTS.ch, describe: 'base channels' })
+    .option('n-res', { number: true, default: DEFAULTS.nRes, describe: 'residual blocks a side' })
+    .option('dis-layers', {
+      string: true,
+      default: DEFAULTS.disLayers.join(','),
+      describe: 'layers of the discriminators',
+    })
+    .option('batch', { number: true, default: DEFAULTS.batch, describe: 'pictures a step and domain' })
+    .option('light', { boolean: true, default: true, describe: 'the smaller generator' })
+    .option('full', { boolean: true, describe: 'the full generator' })
+    .option('checkpoint-activations', {
+      boolean: true,
+      default: false,
+      describe: 'residual blocks computed twice instead of kept',
+    })
+    .option('against', {
+      string: true,
+      describe: 'a file of `step --launches FILE`: its iteration, measured and on paper',
+    })
+    .option('top', { number: true, default: 25, describe: 'launches to list' })
+    .example('$0 paper', 'where an H100 would spend an iteration of the light model at 256x256')
+    .example('$0 paper --card m2 --size 128', 'the same of an Apple M2, smaller pictures')
+    .example('$0 paper --size 64 --ch 16 --top 50 --json paper.json', 'every launch as JSON')
+    .example(
+      '$0 paper --against launches.json',
+      'a measured iteration beside the paper: which assumptions are off',
+    )
+    .example('$0 paper --card mine.json', 'a card of your own, as a JSON file describes it');
+
+type PaperArgs = Awaited<ReturnType<typeof paperOptions>['argv']> & {
+  readonly json?: string;
+  readonly precision?: Precision;
+};
+
+function configOf(args: PaperArgs): UgatitConfig {
+  const { size, ch, nRes, batch, checkpointActivations } = args;
+  const light = args.full === undefined ? args.light : !args.full;
+  const shape = { light, size, ch, nRes, batch, disLayers: disLayersOf(args.disLayers) };
+  return { ...DEFAULTS, ...shape, checkpointActivations };
+}
+
+/** What of a run decides which launches it records. */
+interface RunOf {
+  readonly config: UgatitConfig;
+  readonly precision?: Precision;
+  /** The tuner's choices. */
+  readonly tuned?: Readonly<Record<string, string>>;
+}
+
+/** Records an iteration for that card and says what to expect of it. */
+export async function paperReport(card: Card, { config, precision, tuned = {} }: RunOf): Promise<Report> {
+  const paper = await deviceOnPaper(card, precision);
+  useTuned(paper, tuned);
+  const rates = ratesOf(card);
+  const iteration = recordIteration(paper, config);
+  const launches = estimateLaunches(rates, iteration);
+  const direct = directFlops(paper, config);
+  const all = [...direct.values()].reduce((a, b) => a + b, 0);
+  return { config, rates, launches, direct, totals: totalsOf(rates, launches, all, iteration.plan.bytes) };
+}
+
+/** The report for programs. */
+export function jsonOf({ config, rates, launches, totals, direct }: Report): object {
+  const rows = launches.map(({ launch, traffic, rounds, ...numbers }) => ({
+    label: launch.label,
+    ...numbers,
+    ...traffic,
+    tile: rounds?.size ?? null,
+    rounds: rounds?.longest ?? 0,
+    grid: launch.grid,
+    constants: launch.kernel?.constants,
+    shapes: launch.bindings.map(({ shape }) => shape),
+    writes: launch.writes,
+  }));
+  const { card, assumed } = rates;
+  return { card, assumed, config, totals, direct: Object.fromEntries(direct), launches: rows };
+}
+
+/** `npm run bench -- paper`. */
+export async function paper(args: PaperArgs): Promise<void> {
+  const top = wholeNumber('top', args.top, 0);
+  const card = cardOf(args.card);
+  const file = args.against === undefined ? null : readLaunches(args.against);
+  const report = await paperReport(card, file ?? { config: configOf(args), precision: args.precision });
+  if (file) {
+    const pairs = paired(report.launches, file.rows);
+    console.log(printAgainst(report.rates, args.card, pairs, file, top));
+  } else {
+    console.log(printReport(report, top));
+  }
+  if (args.json) writeFileSync(args.json, `${JSON.stringify(jsonOf(report), null, 1)}\n`);
+}

@@ -1,0 +1,76 @@
+import type { Device } from '../../engine/device/device.ts';
+import { paperDevice } from '../../engine/device/paper.ts';
+import { Pool } from '../../engine/device/pool.ts';
+import { type Precision, usePrecision } from '../../engine/device/precision.ts';
+import { allocate, type Tensor } from '../../engine/record/tensor.ts';
+import { type Recording, trace } from '../../engine/run/program.ts';
+import { createUgatit, type UgatitConfig } from '../../model/ugatit.ts';
+import { recordStep } from '../../train/session.ts';
+import type { Card } from './cards.ts';
+
+/** Limits as Dawn reports them of cards with enough memory: what recording asks for. */
+const LIMITS = {
+  maxBufferSize: 2 ** 32,
+  maxStorageBufferBindingSize: 2 ** 31 - 4,
+  maxComputeWorkgroupsPerDimension: 65535,
+  maxTextureDimension2D: 16384,
+  maxTextureArrayLayers: 2048,
+};
+
+/** Lanes of a subgroup, with all cards of the table; no kernel for a GPU depends on it. */
+const SUBGROUP = 32;
+
+/** What was written into buffers on paper: the tables of sizes that some kernels read. */
+const contents = new WeakMap<GPUBuffer, ArrayLike<number>>();
+
+/** Numbers of a constant tensor of this device (`integers` in engine/record/constants.ts). */
+export function numbersOf(tensor: Tensor): ArrayLike<number> {
+  return (tensor.storage && contents.get(tensor.storage.buffer)) ?? [];
+}
+
+/** A device of that card on paper: no adapter is needed, none of its memory taken, and nothing runs. */
+export async function deviceOnPaper(card: Card, precision: Precision = 'full'): Promise<Device> {
+  const { globals } = await import('webgpu');
+  Object.assign(globalThis, globals); // recording names WebGPU's flags
+  const limits = { ...LIMITS, maxComputeWorkgroupStorageSize: card.groupSharedKib * 1024 };
+  const gpu = { limits, features: new Set(['subgroups', 'shader-f16']) } as unknown as GPUDevice;
+  const paper = paperDevice({
+    gpu,
+    info: { description: card.name } as GPUAdapterInfo,
+    name: card.name,
+    isCpu: false,
+    sharedKernels: false,
+    subgroupSize: SUBGROUP,
+    pool: new Pool(gpu),
+    maxBinding: LIMITS.maxStorageBufferBindingSize,
+    variants: {},
+    tensorCores: false,
+    precision: 'full',
+    tuning: { best: new Map(), noted: null },
+    pipelines: new Map(),
+    dump: null,
+    failure: null,
+  });
+  const writeBuffer = (buffer: GPUBuffer, _: number, data: ArrayLike<number>) => contents.set(buffer, data);
+  Object.assign(paper.gpu.queue, { writeBuffer });
+  usePrecision(paper, precision);
+  return paper;
+}
+
+/** What a recorded iteration is made of, and which tensors the host writes before each. */
+export interface PaperIteration extends Recording<Record<string, Tensor>> {
+  readonly uploaded: readonly Tensor[];
+}
+
+/** One training iteration as a session on that device would record it. */
+export function recordIteration(paper: Device, config: UgatitConfig): PaperIteration {
+  const model = createUgatit(paper, config);
+  const shape = [config.batch, config.size, config.size, 3];
+  const [a, b] = ['A', 'B'].map((domain) => allocate(paper, shape, `batch ${domain}`));
+  const hyper = allocate(paper, [4], 'Adam numbers');
+  const recording = trace(paper, () => {
+    recordStep(model, { a, b, hyper });
+    return {};
+  });
+  return { ...recording, uploaded: [a, b, hyper] };
+}

@@ -1,0 +1,23 @@
+import { DeviceError } from '../errors.ts';
+import type { Device } from './device.ts';
+
+/**
+ * full: everything in float32. mixed: convolutions convert their operands to 16 bits when they multiply them;
+ * sums, weights, statistics, losses and everything else stay in float32.
+ */
+export const PRECISIONS = ['full', 'mixed'] as const;
+export type Precision = (typeof PRECISIONS)[number];
+
+/**
+ * Has what is recorded from now on computed in this precision.
+ * @throws DeviceError where the adapter has no 16-bit floats.
+ */
+export function usePrecision(device: Device, precision: Precision): void {
+  if (precision === 'mixed' && !device.gpu.features.has('shader-f16')) {
+    throw new DeviceError(
+      `--precision mixed needs 16-bit floats in shaders (shader-f16), which ${device.name} does not offer: ` +
+        'use --precision full',
+    );
+  }
+  device.precision = precision;
+}

@@ -1,0 +1,131 @@
+import { ShapeError } from '../../errors.ts';
+import { lanes, vectors } from '../../record/lanes.ts';
+import { differentiable, grid1d, intermediate, launch, recorder } from '../../record/recorder.ts';
+import { elements } from '../../record/shape.ts';
+import type { Spectrum } from '../../record/spectrum.ts';
+import type { Tensor } from '../../record/tensor.ts';
+import type { ConvEpilogue, ConvKernels, ConvSizes } from '../conv2d.ts';
+
+const WG = 64;
+
+/** What the gradient of a weight gets through its spectral norm: the sum over calls of dsigma u vᵀ. */
+export interface Outer {
+  readonly spectrum: Spectrum;
+  /** [K] */
+  readonly dsigma: Tensor;
+}
+
+/** What kernels bind for the outer products: dsigma, u and v, or thrice something they will not read. */
+export function outerBindings(outer: Outer | null, instead: Tensor): Tensor[] {
+  return outer ? [outer.dsigma, outer.spectrum.u, outer.spectrum.v] : [instead, instead, instead];
+}
+
+/** x / sigma, each sample by its call's. */
+function divided(x: Tensor, { calls, sigma }: Spectrum): Tensor {
+  const y = intermediate(x.shape, 'x / sigma');
+  const count = elements(x.shape);
+  launch({
+    kernel: 'conv2d/divideSamples',
+    constants: { CALLS: calls, SIZE: count / calls, WG },
+    label: 'conv2d.divideSamples',
+    bind: [x, sigma, y],
+    grid: grid1d(count, WG),
+  });
+  return y;
+}
+
+/** dw += the outer products, in place. */
+function addOuter(dw: Tensor, { spectrum, dsigma }: Outer): void {
+  const { calls, u, v } = spectrum;
+  const [O, M] = [u.shape[1], v.shape[1]];
+  launch({
+    kernel: 'conv2d/addOuter',
+    constants: { O, M, CALLS: calls, WG },
+    label: 'conv2d.addOuter',
+    bind: [dsigma, u, v, dw],
+    grid: grid1d(O * M, WG),
+  });
+}
+
+/** Invocations of the sums over rows: few long ones on a processor, many on a GPU. */
+function slicesOf(rows: number, lanes: number): { PER: number; SLICES: number } {
+  const wanted = Math.max(1, (recorder().device.isCpu ? 256 : 32768) / lanes);
+  const PER = Math.max(4, Math.ceil(rows / wanted));
+  return { PER, SLICES: Math.ceil(rows / PER) };
+}
+
+interface Upstream {
+  /** Gradient of the plain convolution's sums. */
+  readonly dz: Tensor;
+  readonly db: Tensor | null;
+  readonly outer: Outer | null;
+}
+
+/** Back through activation, bias and division: what kernels/conv2d/backwardEpilogue.wgsl says. */
+function backwardEpilogue(
+  dy: Tensor,
+  y: Tensor,
+  b: Tensor | null,
+  spectrum: Spectrum,
+  { ACT, SLOPE }: ConvEpilogue,
+  SUMS: boolean,
+): Upstream {
+  const { calls: CALLS, sigma } = spectrum;
+  const C = y.shape[3];
+  const { C: CV, LANES } = vectors(C);
+  const ROWS = elements(y.shape) / C / CALLS;
+  const { PER, SLICES } = slicesOf(ROWS, CV * CALLS);
+  const label = 'conv2d.backwardEpilogue';
+  const dz = intermediate(y.shape, 'conv2d dz');
+  const part = intermediate([CALLS * SLICES, 2, C], label);
+  const BIAS = b !== null;
+  const constants = { CV, CALLS, ROWS, SLICES, PER, BIAS, SUMS, ACT, SLOPE, LANES, WG };
+  const kernel = 'conv2d/backwardEpilogue';
+  launch({
+    kernel,
+    constants,
+    label,
+    bind: [dy, y, b ?? y, sigma, dz, part],
+    grid: grid1d(CALLS * SLICES * CV, WG),
+  });
+  if (!SUMS) return { dz, db: null, outer: null };
+  const db = intermediate([C], 'conv2d db');
+  const dsigma = intermediate([CALLS], 'dsigma');
+  launch({
+    kernel: 'conv2d/finishEpilogue',
+    constants: { CV, CALLS, SLICES, BIAS, LANES, WG: lanes(256) },
+    label,
+    bind: [part, sigma, db, dsigma],
+    grid: [1, 1, 1],
+  });
+  return { dz, db: BIAS ? db : null, outer: { spectrum, dsigma } };
+}
+
+/**
+ * A convolution by w / sigma, of which only sums are ever divided: y = f(conv(x, w) / sigma[k] + b). The way
+ * back needs <dy f', y - b> only, a sum over the result, where the gradient of w / sigma asks for <dw, w>,
+ * one over the weight.
+ * @param epilogue without activation, or with LeakyReLU
+ */
+export function normalised(
+  kernels: ConvKernels,
+  [x, w, b]: readonly [Tensor, Tensor, Tensor | null],
+  spectrum: Spectrum,
+  sizes: ConvSizes,
+  epilogue: ConvEpilogue,
+): Tensor {
+  if (sizes.N % spectrum.calls !== 0) {
+    throw new ShapeError(`conv2d: ${sizes.N} samples cannot be shared by ${spectrum.calls} calls`);
+  }
+  const { divides = false } = kernels;
+  const y = divides
+    ? kernels.forward(x, w, b, sizes, epilogue, spectrum)
+    : kernels.forward(divided(x, spectrum), w, b, sizes, epilogue, null);
+  differentiable('conv2d', [x, w, b], [y], ([dy], need) => {
+    const { dz, db, outer } = backwardEpilogue(dy!, y, b, spectrum, epilogue, need[1] || need[2]);
+    const [dx, dw] = kernels.backward(x, w, dz, sizes, need, need[1] && divides ? outer : null);
+    if (dw && outer && !divides) addOuter(dw, outer);
+    return [dx, dw, need[2] ? db : null];
+  });
+  return y;
+}
