@@ -12,7 +12,7 @@ import { PRECISIONS, type Precision, usePrecision } from '../engine/device/preci
 import { measureCeilings, rate, stampsAreSane } from '../engine/measure/ceilings.ts';
 import { closeStopwatch, openStopwatch } from '../engine/measure/timing.ts';
 import { defaultMode, TUNE_MODES, type TuneMode, tuneFor } from '../engine/measure/tuning.node.ts';
-import { DEFAULTS } from '../model/ugatit.ts';
+import { DEFAULTS } from '../model/ugatit/ugatit.ts';
 import { stepOnPaper } from '../train/kernels.ts';
 import { type BenchSize, benchCases } from './cases/index.ts';
 import { headerOf, slugOf } from './header.ts';

@@ -2,7 +2,7 @@ import './common/supervise.ts';
 import { basename, join } from 'node:path';
 import { openDevice } from '../engine/device/device.node.ts';
 import { closeDevice } from '../engine/device/device.ts';
-import { checkConfig } from '../model/ugatit.ts';
+import { checkConfig } from '../model/ugatit/ugatit.ts';
 import { sameData } from '../train/data/dataPath.ts';
 import { train } from '../train/loop.ts';
 import { changedOptions, DEFAULT_RUN, type LoopOptions, type RunConfig } from '../train/options.ts';

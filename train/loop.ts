@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { type Device, withinMemory } from '../engine/device/device.ts';
-import { checkConfig, createUgatit, freeUgatit, type Ugatit } from '../model/ugatit.ts';
+import { checkConfig, createUgatit, freeUgatit, type Ugatit } from '../model/ugatit/ugatit.ts';
 import { readState } from './checkpoint.ts';
 import { isDirectory, resolveData } from './data/dataPath.ts';
 import { DataError } from './data/errors.ts';

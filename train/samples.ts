@@ -2,7 +2,7 @@ import { type Device, withinMemory } from '../engine/device/device.ts';
 import { allocate, release, type Tensor } from '../engine/record/tensor.ts';
 import { dispose, type Program, record, run } from '../engine/run/program.ts';
 import { read, upload } from '../engine/run/transfer.ts';
-import { translate, type Ugatit } from '../model/ugatit.ts';
+import { translate, type Ugatit } from '../model/ugatit/ugatit.ts';
 import { DataError } from './data/errors.ts';
 import type { Dataset } from './data/folder.ts';
 import { composeGrid, toPicture } from './data/grid.ts';

@@ -3,15 +3,15 @@ import { CheckpointError } from '../engine/errors.ts';
 import { allocate, release, type Tensor } from '../engine/record/tensor.ts';
 import { dispose, type Program, record, run } from '../engine/run/program.ts';
 import { read, upload } from '../engine/run/transfer.ts';
-import type { GeneratorConfig } from '../model/generator.ts';
+import { setTensor } from '../model/parameters.ts';
+import type { GeneratorConfig } from '../model/ugatit/generator.ts';
 import {
   createTranslator,
   freeTranslator,
   LONE,
   runTranslator,
   type Translator,
-} from '../model/inference.ts';
-import { setTensor } from '../model/parameters.ts';
+} from '../model/ugatit/inference.ts';
 import { preprocess } from './data/augment.ts';
 import { toPicture } from './data/grid.ts';
 import { heatmapPicture } from './data/heatmap.ts';

@@ -4,7 +4,7 @@ import { disLayersOf } from '../../cli/common/model.ts';
 import { wholeNumber } from '../../cli/common/run.ts';
 import type { Precision } from '../../engine/device/precision.ts';
 import { useTuned } from '../../engine/measure/tuning.node.ts';
-import { DEFAULTS, type UgatitConfig } from '../../model/ugatit.ts';
+import { DEFAULTS, type UgatitConfig } from '../../model/ugatit/ugatit.ts';
 import { paired, readLaunches } from './against.ts';
 import { CARDS, type Card, cardOf } from './cards.ts';
 import { directFlops, estimateLaunches, totalsOf } from './estimate.ts';

@@ -1,4 +1,4 @@
-import type { UgatitConfig } from '../../model/ugatit.ts';
+import type { UgatitConfig } from '../../model/ugatit/ugatit.ts';
 import { type AssumptionName, SAID } from './assumptions.ts';
 import { type Estimate, grouped, sameWork, sumsOf, type Totals } from './estimate.ts';
 import { giga, ms, percent, table, times, titleOf, why } from './format.ts';

@@ -6,7 +6,7 @@ import { shareText } from '../../engine/device/launchSizes.ts';
 import { chooseConv } from '../../engine/ops/conv2d/choose.ts';
 import { convSizes } from '../../engine/ops/conv2d.ts';
 import { withRecorder } from '../../engine/record/recorder.ts';
-import { DEFAULTS, type UgatitConfig } from '../../model/ugatit.ts';
+import { DEFAULTS, type UgatitConfig } from '../../model/ugatit/ugatit.ts';
 import { allCases } from '../cases/index.ts';
 import { useDevice } from '../device.ts';
 import { TINY, traceStep } from './models.ts';
