@@ -1,7 +1,8 @@
 import { CheckpointError } from '../engine/errors.ts';
 import { elements } from '../engine/record/shape.ts';
 import type { Ensemble } from '../model/ensemble.ts';
-import { getTensor, type ParameterGroup, type ParameterSpec, setTensor } from '../model/parameters.ts';
+import { getTensor, type ParameterGroup, setTensor } from '../model/parameters.ts';
+import type { ParameterSpec } from '../model/spec.ts';
 import type { Ugatit } from '../model/ugatit/ugatit.ts';
 import { type Environment, parseEnvironment } from './environment.ts';
 import { TrainingError } from './errors.ts';
