@@ -1,13 +1,8 @@
 import type { Device } from '../engine/device/device.ts';
 import { normalStream, uniformStream } from '../engine/random.ts';
 import { elements } from '../engine/record/shape.ts';
-import {
-  allocateGroup,
-  freeGroup,
-  type ParameterGroup,
-  type ParameterSpec,
-  setTensor,
-} from './parameters.ts';
+import { allocateGroup, freeGroup, type ParameterGroup, setTensor } from './parameters.ts';
+import type { ParameterSpec } from './spec.ts';
 
 /** Networks trained by one optimiser: parameters, spectral-norm vectors, and Adam's moments. */
 export interface Ensemble {

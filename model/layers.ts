@@ -1,9 +1,9 @@
 import { type ConvOptions, conv2d } from '../engine/ops/conv2d.ts';
 import { type LinearOptions, linear } from '../engine/ops/linear.ts';
-import { spectra, type Updates } from '../engine/ops/spectralNorm.ts';
+import { spectra } from '../engine/ops/spectralNorm.ts';
 import { reshape } from '../engine/record/recorder.ts';
 import { elements } from '../engine/record/shape.ts';
-import type { Spectrum } from '../engine/record/spectrum.ts';
+import type { Spectrum, Updates } from '../engine/record/spectrum.ts';
 import type { Tensor } from '../engine/record/tensor.ts';
 import type { Declaration, Scope } from './scope.ts';
 

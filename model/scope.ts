@@ -6,7 +6,7 @@ import { withRecorder } from '../engine/record/recorder.ts';
 import { elements, type Shape, sameShape, show } from '../engine/record/shape.ts';
 import { allocate, type Tensor } from '../engine/record/tensor.ts';
 import type { Ensemble } from './ensemble.ts';
-import type { ParameterSpec } from './parameters.ts';
+import type { ParameterSpec } from './spec.ts';
 
 /** What a network says of a tensor when it asks for it. */
 export interface Declaration {

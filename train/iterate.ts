@@ -9,7 +9,7 @@ import type { LoopOptions, RunConfig } from './options.ts';
 import { checkpointPath, pruneCheckpoints, type RunFolder, samplePath } from './runFolder.ts';
 import { type SamplePictures, writeSampleGrid } from './samples.ts';
 import { learningRate } from './schedule.ts';
-import { IN_FLIGHT, readLosses, runFirstStep, runStep, type Session } from './session.ts';
+import { IN_FLIGHT, readNews, runFirstStep, runStep, type Session, type StepNews } from './session.ts';
 import { isStop, orStop } from './stopping.ts';
 
 /** Observers hear of the losses this often (milliseconds) at most, however short the steps are. */
@@ -58,20 +58,27 @@ async function tellNews(run: Run): Promise<void> {
   if (news.length > 0) await tell(run.observers, 'steps', news);
 }
 
+/** The first number of a step that is not finite, in words; null where all are. */
+function problemOf({ losses, lost }: StepNews): string | null {
+  const bad = Object.entries(losses).find(([, value]) => !Number.isFinite(value));
+  if (bad) return `loss ${bad[0]} became ${bad[1]}`;
+  return lost.length > 0 ? `weights of ${lost.join(' and ')} became NaN or infinite` : null;
+}
+
 /**
- * Reads the losses of all but the last `ahead` steps that were submitted, and stops the run at the first that
- * is not finite.
+ * Reads the news of all but the last `ahead` steps that were submitted, and stops the run at the first with a
+ * number that is not finite.
  */
 async function inspect(run: Run, ahead = 0): Promise<void> {
   while (run.step - run.checked > ahead) {
     const step = run.checked + 1;
-    const [losses] = await readLosses(run.session, run.step - step);
-    const bad = Object.entries(losses).find(([, value]) => !Number.isFinite(value));
-    if (bad) {
+    const [news] = await readNews(run.session, run.step - step);
+    const problem = problemOf(news);
+    if (problem) {
       await tellNews(run);
-      throw new Diverged(`loss ${bad[0]} became ${bad[1]} at iteration ${step}`);
+      throw new Diverged(`${problem} at iteration ${step}`);
     }
-    run.news.push({ step, lr: rateOf(run.config, step), losses });
+    run.news.push({ step, lr: rateOf(run.config, step), losses: news.losses });
     run.checked = step;
   }
   if (ahead === 0 || performance.now() - run.told > TELL_EVERY_MS) await tellNews(run);

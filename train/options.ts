@@ -1,4 +1,4 @@
-import type { Precision } from '../engine/device/precision.ts';
+import type { Precision } from '../engine/device/device.ts';
 import type { TuneMode } from '../engine/measure/tuning.node.ts';
 import { DEFAULTS, type UgatitConfig } from '../model/ugatit/ugatit.ts';
 

@@ -3,7 +3,14 @@ import { adamHyper } from '../engine/ops/adam.ts';
 import { place } from '../engine/record/place.ts';
 import { allocate, type FlatBuffer, flatBuffer, release, type Tensor } from '../engine/record/tensor.ts';
 import { dispose, type Program, record, run, runInPortions } from '../engine/run/program.ts';
-import { beginRead, cancelRead, finishRead, type Reading, upload } from '../engine/run/transfer.ts';
+import {
+  beginRead,
+  cancelRead,
+  finishRead,
+  type Piece,
+  type Reading,
+  upload,
+} from '../engine/run/transfer.ts';
 import { type Losses, trainingStep } from '../model/ugatit/trainingStep.ts';
 import type { Ugatit } from '../model/ugatit/ugatit.ts';
 import type { Batch } from './data/loader.ts';
@@ -16,7 +23,7 @@ export interface Session {
   readonly inputs: { readonly a: Tensor; readonly b: Tensor; readonly hyper: Tensor };
   /** Each loss at a boundary of its own, written by the step: the terms, and the totals summed from them. */
   readonly losses: readonly FlatBuffer[];
-  /** Losses of the steps that were submitted and not yet read, oldest first, on their way to the host. */
+  /** News of the steps that were submitted and not yet read, oldest first, on their way to the host. */
   readonly flying: Reading[];
 }
 
@@ -76,7 +83,7 @@ export async function openSession(
     freeTensors(device, inputs, losses.buffers);
     throw error;
   });
-  reserveReadings(device, losses.buffers);
+  reserveReadings(model, losses.buffers);
   return { model, step, lossNames: losses.names, inputs, losses: losses.buffers, flying: [] };
 }
 
@@ -85,12 +92,20 @@ function freeTensors(device: Device, inputs: Session['inputs'], losses: readonly
   for (const { buffer } of losses) device.pool.release(buffer);
 }
 
-const piecesOf = (losses: readonly FlatBuffer[]) =>
-  losses.map(({ buffer, bytes }) => ({ buffer, offset: 0, bytes }));
+/** What the host hears of a step: its losses, and which networks are lost. */
+function piecesOf({ health }: Ugatit, losses: readonly FlatBuffer[]): Piece[] {
+  const [flags] = health.flags.views;
+  const { buffer, offset, bytes } = flags.storage!;
+  return [
+    ...losses.map((flat) => ({ buffer: flat.buffer, offset: 0, bytes: flat.bytes })),
+    { buffer, offset, bytes },
+  ];
+}
 
-/** Has the pool make what the steps in flight copy their losses to, so that none of them makes any. */
-function reserveReadings(device: Device, losses: readonly FlatBuffer[]): void {
-  const readings = Array.from({ length: IN_FLIGHT + 1 }, () => beginRead(device, piecesOf(losses)));
+/** Has the pool make what the steps in flight copy their news to, so that none of them makes any. */
+function reserveReadings(model: Ugatit, losses: readonly FlatBuffer[]): void {
+  const { device } = model;
+  const readings = Array.from({ length: IN_FLIGHT + 1 }, () => beginRead(device, piecesOf(model, losses)));
   for (const reading of readings) cancelRead(device, reading);
 }
 
@@ -106,7 +121,7 @@ export function runStep(session: Session, batch: Batch, number: number, lr: numb
   const { model, step, losses, flying } = session;
   uploadInputs(session, batch, number, lr);
   run(step);
-  flying.push(beginRead(model.device, piecesOf(losses)));
+  flying.push(beginRead(model.device, piecesOf(model, losses)));
 }
 
 /**
@@ -125,24 +140,40 @@ export async function runFirstStep(
   const { model, step, losses, flying } = session;
   uploadInputs(session, batch, number, lr);
   await runInPortions(step, between);
-  flying.push(beginRead(model.device, piecesOf(losses)));
+  flying.push(beginRead(model.device, piecesOf(model, losses)));
+}
+
+/** What is known of a step that was computed. */
+export interface StepNews {
+  readonly losses: Record<string, number>;
+  /** Networks with a parameter or moment that is not finite. */
+  readonly lost: readonly string[];
 }
 
 /**
- * Waits until at most `ahead` of the submitted steps are still to be computed; gives the losses of each one
+ * Waits until at most `ahead` of the submitted steps are still to be computed; gives the news of each one
  * computed since the last call, oldest first.
  */
-export async function readLosses(session: Session, ahead = 0): Promise<Record<string, number>[]> {
+export async function readNews(session: Session, ahead = 0): Promise<StepNews[]> {
   const { model, lossNames, flying } = session;
-  const rows: Record<string, number>[] = [];
+  const news: StepNews[] = [];
   while (flying.length > ahead) {
     const reading = flying.shift()!;
     const values = new Float32Array(reading.bytes / 4);
     await finishRead(model.device, reading, values);
     checkDevice(model.device);
-    rows.push(Object.fromEntries(lossNames.map((name, i) => [name, values[i * SLOT]])));
+    const flags = values.subarray(lossNames.length * SLOT);
+    news.push({
+      losses: Object.fromEntries(lossNames.map((name, i) => [name, values[i * SLOT]])),
+      lost: model.health.names.filter((_, i) => flags[i] !== 0),
+    });
   }
-  return rows;
+  return news;
+}
+
+/** Waits for the submitted steps; gives the losses of those that were not read yet, oldest first. */
+export async function readLosses(session: Session): Promise<Record<string, number>[]> {
+  return (await readNews(session)).map(({ losses }) => losses);
 }
 
 /** Frees what the session allocated (not the model). */

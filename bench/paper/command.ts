@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import type { Argv } from 'yargs';
 import { disLayersOf } from '../../cli/common/model.ts';
 import { wholeNumber } from '../../cli/common/run.ts';
-import type { Precision } from '../../engine/device/precision.ts';
+import type { Precision } from '../../engine/device/device.ts';
 import { useTuned } from '../../engine/measure/tuning.node.ts';
 import { DEFAULTS, type UgatitConfig } from '../../model/ugatit/ugatit.ts';
 import { paired, readLaunches } from './against.ts';

@@ -1,6 +1,6 @@
-import type { Device } from '../../engine/device/device.ts';
+import type { Device, Precision } from '../../engine/device/device.ts';
 import { blankDevice } from '../../engine/device/paper.ts';
-import { type Precision, usePrecision } from '../../engine/device/precision.ts';
+import { usePrecision } from '../../engine/device/precision.ts';
 import { allocate, type Tensor } from '../../engine/record/tensor.ts';
 import { type Recording, trace } from '../../engine/run/program.ts';
 import { createUgatit, type UgatitConfig } from '../../model/ugatit/ugatit.ts';

@@ -1,4 +1,4 @@
-import type { ParameterSpec } from '../../model/parameters.ts';
+import type { ParameterSpec } from '../../model/spec.ts';
 import { generatorSpecs } from '../../model/ugatit/generator.ts';
 import {
   DEFAULTS,

@@ -11,7 +11,6 @@ import {
 } from './kernel.ts';
 import { type SharedText, sharedConstants, shareText } from './launchSizes.ts';
 import { type MemoryReport, Pool } from './pool.ts';
-import type { Precision } from './precision.ts';
 import { untilDone } from './waiting.ts';
 
 /** A compiled kernel and the layout its bind groups follow. */
@@ -21,6 +20,12 @@ export interface Pipeline {
   /** Numbers each launch passes in a uniform block; empty where they are in the text. */
   readonly fields: SharedText['fields'];
 }
+
+/**
+ * full: everything in float32. mixed: convolutions convert their operands to 16 bits when they multiply them;
+ * sums, weights, statistics, losses and everything else stay in float32.
+ */
+export type Precision = 'full' | 'mixed';
 
 /** What is chosen per op where several kernels compute the same thing: `{ conv2d: 'naive' }`. */
 export type Variants = Record<string, string>;

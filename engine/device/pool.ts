@@ -1,5 +1,4 @@
 import { AdawnError, DeviceError } from '../errors.ts';
-import type { Extent } from '../record/tensor.ts';
 
 const MIB = 2 ** 20;
 
@@ -7,6 +6,13 @@ const MIB = 2 ** 20;
 // had, and recording on paper needs none.
 const [MAP_READ, COPY_SRC, COPY_DST, UNIFORM, STORAGE] = [0x1, 0x4, 0x8, 0x40, 0x80];
 const [TEXTURE_COPY_DST, TEXTURE_STORAGE] = [0x2, 0x8];
+
+/** Size of an rgba32float texture array, in texels of four floats. */
+export interface Extent {
+  readonly width: number;
+  readonly height: number;
+  readonly layers: number;
+}
 
 /** Bytes of GPU memory held through this engine. */
 export interface MemoryReport {

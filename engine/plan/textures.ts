@@ -1,4 +1,4 @@
-import type { Extent } from '../record/tensor.ts';
+import type { Extent } from '../device/pool.ts';
 import { extentBytes, type Interval, ORDERS } from './lifetimes.ts';
 
 /** The smallest extent that holds `a`, and `b` from a layer on. */

@@ -1,11 +1,11 @@
 import { AdawnError } from '../../engine/errors.ts';
 import { cam, heatMap } from '../../engine/ops/cam.ts';
 import { conv2d } from '../../engine/ops/conv2d.ts';
-import type { Updates } from '../../engine/ops/spectralNorm.ts';
+import type { Updates } from '../../engine/record/spectrum.ts';
 import type { Tensor } from '../../engine/record/tensor.ts';
 import { convTensors, normalisedLayers } from '../layers.ts';
-import type { ParameterSpec } from '../parameters.ts';
 import { declare, ordered, type Scope } from '../scope.ts';
+import type { ParameterSpec } from '../spec.ts';
 
 /** What a discriminator is made of. */
 export interface DiscriminatorConfig {

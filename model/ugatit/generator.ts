@@ -6,8 +6,8 @@ import { adailn, iln, instanceNorm, type NormOptions } from '../../engine/ops/no
 import { reshape } from '../../engine/record/recorder.ts';
 import type { Tensor } from '../../engine/record/tensor.ts';
 import { conv, convTensors, dense, linearWeight, perChannel, uniformInit } from '../layers.ts';
-import type { ParameterSpec } from '../parameters.ts';
 import { declare, ordered, recomputed, type Scope } from '../scope.ts';
+import type { ParameterSpec } from '../spec.ts';
 
 /** What a generator is made of. */
 export interface GeneratorConfig {

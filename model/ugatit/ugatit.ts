@@ -3,8 +3,9 @@ import { AdawnError } from '../../engine/errors.ts';
 import type { Tensor } from '../../engine/record/tensor.ts';
 import { allocateEnsemble, type Ensemble, freeEnsemble } from '../ensemble.ts';
 import { allocateHealth, type Health } from '../optimise.ts';
-import { allocateGroup, freeGroup, type ParameterGroup, type ParameterSpec } from '../parameters.ts';
+import { allocateGroup, freeGroup, type ParameterGroup } from '../parameters.ts';
 import { scopeOf } from '../scope.ts';
+import type { ParameterSpec } from '../spec.ts';
 import { checkDiscriminator, discriminatorSpecs } from './discriminator.ts';
 import { generator, generatorSpecs, type Translation } from './generator.ts';
 

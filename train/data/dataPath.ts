@@ -41,8 +41,9 @@ export async function resolveData(nameOrPath: string, dataRoot = 'dataset'): Pro
   const [path, other] = found;
   const location = { kind: 'folder', name: dataName(path), path } as const;
   if (other === undefined || (await sameFolder(path, other))) return location;
-  const note = `${path} and ${asPath(other)} are both folders: ${path} was taken (write ${asPath(other)} for the other)`;
-  return { ...location, note };
+  const otherPath = asPath(other);
+  const taken = `${path} was taken (write ${otherPath} for the other)`;
+  return { ...location, note: `${path} and ${otherPath} are both folders: ${taken}` };
 }
 
 /** The folders that a data set of this name could be, the first choice first. */

@@ -15,7 +15,7 @@ export interface DataFingerprint {
   readonly sha256: string;
 }
 
-/** The fingerprint of a data set (see openDataset): reads the sizes of its training pictures, not the pictures. */
+/** The fingerprint of a data set (see openDataset). Looks at the sizes of files, not into them. */
 export async function dataFingerprint(data: { trainA: Source; trainB: Source }): Promise<DataFingerprint> {
   const hash = createHash('sha256');
   for (const source of [data.trainA, data.trainB]) {
@@ -50,8 +50,8 @@ const sizeOf = (file: string): Promise<number | null> =>
   );
 
 /**
- * How the training pictures differ from those that a run was started with, as the end of a sentence; null when
- * they do not.
+ * How the training pictures differ from those that a run was started with, as the end of a sentence; null
+ * when they do not.
  */
 export function fingerprintChange(before: DataFingerprint, now: DataFingerprint): string | null {
   const counts = (['trainA', 'trainB'] as const)

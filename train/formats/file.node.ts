@@ -42,6 +42,8 @@ export function systemReason(error: unknown): string {
     EROFS: 'the file system is read-only',
     ENOSPC: 'no space left on the device',
     EDQUOT: 'the disk quota is used up',
+    ENAMETOOLONG: 'the name is too long for this file system',
+    ELOOP: 'its links lead in a circle',
     EFBIG: 'the file is too big for this file system',
   };
   return known[code] ?? (error instanceof Error ? error.message : String(error));
@@ -153,7 +155,7 @@ export function temporaryPath(path: string): string {
   return join(dirname(path), `.adawn-${randomBytes(6).toString('hex')}.tmp`);
 }
 
-/** Whether a file of this name (without folder) can only be what an interrupted write of adawn left behind. */
+/** Whether a file of this name (without folder) is what an interrupted write of adawn left behind. */
 export const isTemporary = (name: string): boolean => /^\.adawn-[0-9a-f]{12}\.tmp$/.test(name);
 
 /**
