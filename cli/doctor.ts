@@ -1,3 +1,4 @@
+import './common/supervise.ts';
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { adapterMemory } from '../engine/device/adapterMemory.node.ts';

@@ -104,8 +104,10 @@ async function tellChanges({ config, folder, warn }: Job, step: number, now: Env
 /** Trains a prepared model until the end, the limit or the stop. */
 async function trainModel(job: Job, model: Ugatit, dataset: Dataset): Promise<RunEnd> {
   const { device, config, options, observers, stop, folder, warn } = job;
-  const start = await prepareModel(model, config, folder, options.resume, warn);
-  const environment = environmentOf(device, config, await dataFingerprint(dataset));
+  // Given up, it ends by itself when it meets the memory of the model that is freed.
+  const start = await orStop(prepareModel(model, config, folder, options.resume, warn), stop);
+  const pictures = await orStop(dataFingerprint(dataset), stop);
+  const environment = environmentOf(device, config, pictures);
   if (options.resume) {
     await tellChanges(job, start, environment);
     await rewindMetrics(folder.metrics, start);
