@@ -1,3 +1,4 @@
+import './common/supervise.ts';
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { openDevice } from '../engine/device/device.node.ts';

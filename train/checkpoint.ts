@@ -4,6 +4,7 @@ import type { Ensemble } from '../model/ensemble.ts';
 import { type ParameterGroup, readTensor, setTensor } from '../model/parameters.ts';
 import type { ParameterSpec } from '../model/spec.ts';
 import type { Ugatit } from '../model/ugatit/ugatit.ts';
+import { type Environment, parseEnvironment } from './environment.ts';
 import { TrainingError } from './errors.ts';
 import {
   type CheckpointView,
@@ -14,6 +15,7 @@ import {
 import { splitName } from './formats/names.ts';
 import { type TensorSource, writeSafetensors } from './formats/safetensors.node.ts';
 import type { Warn } from './observers.ts';
+import { parseConfig, type RunConfig } from './options.ts';
 
 /** A tensor of the model as a file knows it. */
 interface Entry {
@@ -38,7 +40,9 @@ export interface CheckpointState {
   /** Iterations done. */
   readonly step: number;
   /** The run's configuration, as in config.json. */
-  readonly config: unknown;
+  readonly config: RunConfig;
+  /** What else decided its numbers. */
+  readonly environment: Environment;
 }
 
 /** A tensor's values piece by piece. @throws TrainingError at the first that is not finite */
@@ -65,7 +69,12 @@ export async function saveCheckpoint(path: string, model: Ugatit, state: Checkpo
     dtype: 'F32',
     read: () => finiteValues(model, entry),
   }));
-  const metadata = { format: 'adawn-1', step: String(state.step), config: JSON.stringify(state.config) };
+  const metadata = {
+    format: 'adawn-1',
+    step: String(state.step),
+    config: JSON.stringify(state.config),
+    environment: JSON.stringify(state.environment),
+  };
   await writeSafetensors(path, sources, metadata);
 }
 
@@ -124,4 +133,14 @@ export async function loadCheckpoint(path: string, model: Ugatit): Promise<numbe
   } finally {
     await view.close();
   }
+}
+
+/** What a checkpoint says beside its tensors, as far as it does. */
+export async function readState(
+  path: string,
+): Promise<{ config: RunConfig | null; environment: Environment | null }> {
+  const view = await openCheckpoint(path);
+  await view.close();
+  const { config = '', environment } = view.metadata;
+  return { config: parseConfig(config), environment: parseEnvironment(environment) };
 }

@@ -1,7 +1,7 @@
 import { rename } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { CheckpointError } from '../engine/errors.ts';
-import { initialise } from '../model/ensemble.ts';
+import { initialising } from '../model/ensemble.ts';
 import type { Ugatit } from '../model/ugatit/ugatit.ts';
 import { loadCheckpoint, loadWeights } from './checkpoint.ts';
 import type { Warn } from './observers.ts';
@@ -48,7 +48,9 @@ export async function prepareModel(
   const restored = resume ? await restore(model, folder, warn) : null;
   if (restored !== null) return restored;
   // The moments start at zero; weights that --init has not are those of the seed.
-  initialise(model.device, [model.generators, model.discriminators], config.seed);
+  for (const _ of initialising(model.device, [model.generators, model.discriminators], config.seed)) {
+    await new Promise((turn) => setImmediate(turn)); // signals have their turn
+  }
   if (config.init) await loadWeights(await weightsFile(config.init, warn), model, warn);
   return 0;
 }

@@ -7,6 +7,7 @@ import { allocateGroup, freeGroup, getTensor, readTensor, setTensor } from '../.
 import type { ParameterSpec } from '../../model/spec.ts';
 import { createUgatit, freeUgatit, type Ugatit } from '../../model/ugatit/ugatit.ts';
 import { loadWeights, saveCheckpoint } from '../../train/checkpoint.ts';
+import { environmentOf } from '../../train/environment.ts';
 import type { HostTensor } from '../../train/formats/hostTensor.ts';
 import { parseSafetensors, serializeSafetensors } from '../../train/formats/safetensors.ts';
 import { DEFAULT_RUN, type RunConfig } from '../../train/options.ts';
@@ -29,7 +30,8 @@ beforeAll(async () => {
   model = createUgatit(gpu.device, TINY);
   initialise(gpu.device, [model.generators, model.discriminators], 1);
   checkpoint = join(root, 'seed1.safetensors');
-  await saveCheckpoint(checkpoint, model, { step: 0, config: CONFIG });
+  const environment = environmentOf(gpu.device, CONFIG, { trainA: 0, trainB: 0, sha256: '' });
+  await saveCheckpoint(checkpoint, model, { step: 0, config: CONFIG, environment });
 });
 afterAll(async () => {
   freeUgatit(model);
