@@ -2,9 +2,9 @@ import type { KernelSpec } from '../../engine/device/kernel.ts';
 import { tiledRows, tiledWeights, winogradProduct } from './products.ts';
 import { bytesIn, type Rule, type Site, shapeOf, tableIn } from './work.ts';
 
-// What each kernel does per launch, as far as its time depends on it (Work in work.ts): one line a kernel, in the
-// order of the folders of kernels/. Names in `k` are the constants of the kernel's text, computed ones too.
-// A kernel without a line is reported; a line says nothing of edges, since grids are read off the launch.
+// What each kernel does per launch, as far as its time depends on it (Work in work.ts): one line a kernel, in
+// the order of the folders of kernels/. `k` holds the constants of the kernel's text, computed ones too. A
+// kernel without a line is reported. Grids, workgroups and workgroup memory are read off launch and text.
 
 type Constants = Site['values'];
 
@@ -44,10 +44,7 @@ const sums =
 /** Turns of invocations that take every WG-th of some things. */
 const dealt = (count: number, k: Constants) => Math.ceil(count / k.WG);
 
-/**
- * Numbers in workgroup memory added one by one, in waits: sixteen take about as long as a load from the
- * cache.
- */
+/** Numbers in workgroup memory added one by one, in waits: sixteen take as long as a load from the cache. */
 const added = (count: number) => count / 16;
 
 /** The same of kernels/lib/team.wgsl: a number and a meeting for each halving of a team. */
@@ -129,7 +126,7 @@ export const RULES: Readonly<Record<string, Rule>> = {
   'conv2d/sumTaps': once,
   'conv2d/tiledRows': tiledRows,
   'conv2d/tiledWeights': tiledWeights,
-  // Splits, and of each the places of an element: the table holds six numbers, then places of all K² elements.
+  // Splits, and of each the places of an element: behind six numbers the table has those of all K² elements.
   'conv2d/unpackWeights': (site) => {
     const places = (shapeOf(site, 0)[0] - 6) / site.launch.grid[2];
     const turns = shapeOf(site, 1)[0] * places;
