@@ -2,8 +2,8 @@
 //   s1 = sum g,   s2 = sum g (x - base),   g = dy where f passes it on
 // With RELU, g = 0 where (x - base) scale + shift <= 0, computed as in apply.wgsl: y is not read.
 // x, dy [N, ROWS, C]; saved [7, N, G] from coefficients.wgsl; partials [2, PARTS, N, G] vec4 (s1, s2).
-// One invocation per (n, part p of PER rows, four channels), rows in order; or TEAM of them, PER rows each, in
-// a workgroup that adds up what they found. PARTS = ceil(ROWS / (PER TEAM)).
+// One invocation per (n, part p of PER rows, four channels), rows in order; or TEAM of them, PER rows each,
+// in a workgroup that adds up what they found. PARTS = ceil(ROWS / (PER TEAM)).
 // needs: flat straddle passing team rowsOfPart
 const N: u32 = 1;
 const ROWS: u32 = 2;

@@ -47,7 +47,7 @@ function addOuter(dw: Tensor, { spectrum, dsigma }: Outer): void {
   });
 }
 
-/** Invocations of the sums over rows: few long ones on a processor, on a GPU many, whose teams share slices. */
+/** Invocations of the sums over rows: few long ones on a processor, many on a GPU, a team of them a slice. */
 function slicesOf(rows: number, lanes: number, { team }: Teams): { PER: number; SLICES: number } {
   const wanted = Math.max(1, (recorder().device.isCpu ? 256 : 32768) / lanes);
   const PER = Math.max(4, Math.ceil(rows / wanted));
