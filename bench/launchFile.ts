@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import type { Device, Precision } from '../engine/device/device.ts';
+import type { Device, Precision, Variants } from '../engine/device/device.ts';
 import type { Constants } from '../engine/device/kernel.ts';
 import { measureCeilings, rate } from '../engine/measure/ceilings.ts';
 import type { Stopwatch } from '../engine/measure/timing.ts';
@@ -31,6 +31,8 @@ export interface LaunchFile {
   readonly commit: string;
   readonly precision: Precision;
   readonly config: UgatitConfig;
+  /** What `--force` asked for. */
+  readonly variants?: Variants;
   /** Kernels the tuner chose, as a run keeps them. */
   readonly tuned: Readonly<Record<string, string>>;
   readonly pipelines: number;
@@ -64,13 +66,14 @@ export type MeasuredIteration = Pick<
   'iteration_ms' | 'iteration_ms_min' | 'host_ms' | 'alone_ms' | 'compile_ms' | 'config' | 'toggles' | 'rows'
 >;
 
-const aboutDevice = ({ name, info, isCpu, gpu, precision, tuning, pipelines }: Device) => ({
+const aboutDevice = ({ name, info, isCpu, gpu, precision, variants, tuning, pipelines }: Device) => ({
   device: info.device || name,
   driver: info.description,
   is_cpu: isCpu,
   subgroups: [info.subgroupMinSize, info.subgroupMaxSize] as const,
   features: [...gpu.features].sort(),
   precision,
+  variants,
   tuned: Object.fromEntries(tuning.best),
   pipelines: pipelines.size,
 });
