@@ -1,8 +1,8 @@
 import { recorder, variantOf } from './recorder.ts';
 
 /**
- * Ways for a GPU between which nobody has measured; the first of each is taken. Where a card decides otherwise,
- * change the order here. `npm run bench -- step --force memo=kept` times an iteration with another one.
+ * Ways for a GPU between which nobody has measured; the first of each is taken. Where a card decides
+ * otherwise, change the order here. `npm run bench -- step --force memo=kept` times another one.
  */
 export const UNDECIDED = {
   // Which invocations of a subgroup share rows and columns of a tile: lane_of in kernels/lib/tile.wgsl.

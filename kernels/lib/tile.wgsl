@@ -25,8 +25,8 @@ struct Sums {
 }
 
 // Row and column of an invocation, 0 to 15: 32 neighbours form 4 x 8, which touch fewest different quads.
-// PAIRS: 8 x 4, of which neighbours share rows and every second pair columns, as suits GPUs that read 16 bytes
-// for half a subgroup at a time.
+// PAIRS: 8 x 4, of which neighbours share rows and every second pair columns, as suits GPUs that read 16
+// bytes for half a subgroup at a time.
 fn lane_of(i: u32) -> vec2u {
   if (PAIRS) {
     return vec2u(i / 32 % 2 * 8 + i / 2 % 8, i / 64 * 4 + i % 2 + i / 16 % 2 * 2);
