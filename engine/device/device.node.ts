@@ -20,6 +20,12 @@ export interface NodeOpenOptions extends OpenOptions {
    * cores are one of.
    */
   readonly mixed?: boolean;
+  /**
+   * Kernels run as they are written: Dawn neither keeps indices within bounds (nor has the driver do so) nor
+   * clears workgroup memory first, as browsers must for kernels of strangers. Ours depend on neither; some
+   * load a vec4 across the end of a tensor and use the part that is inside.
+   */
+  readonly trusted?: boolean;
   /** Dawn's toggles to enable besides; Dawn ignores names it does not know. */
   readonly toggles?: readonly string[];
 }
@@ -33,7 +39,8 @@ async function instance(options: NodeOpenOptions): Promise<GPU> {
   if (options.exactStamps) flags.push('disable-dawn-features=timestamp_quantization');
   // In one flag: a second one would replace the first.
   const mixed = options.mixed ? ['allow_unsafe_apis', 'vulkan_enable_f16_on_nvidia'] : [];
-  const toggles = [...mixed, ...(options.toggles ?? [])];
+  const trusted = options.trusted ? ['disable_robustness', 'disable_workgroup_init'] : [];
+  const toggles = [...mixed, ...trusted, ...(options.toggles ?? [])];
   if (toggles.length > 0) flags.push(`enable-dawn-features=${toggles.join(',')}`);
   const key = flags.join(' ');
   holder.adawnInstances ??= new Map();
