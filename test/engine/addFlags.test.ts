@@ -133,15 +133,17 @@ async function gradientsOfStep(on: boolean, variants: Record<string, string>) {
   try {
     return await withSession(gpu.device, { ...TINY, batch: 2 }, async (session) => {
       const { model, step } = session;
-      runStep(session, batchOf(model.config, 1), 1, 1e-4);
-      const { g, d } = model.gradients;
-      const shards = [...g.shards, ...d.shards].map(async (shard) => {
-        const all = await read(gpu.device, flatRange(shard, 0, shard.bytes / 4, 'shard'));
-        return shard.views.map(({ label, storage }) => {
-          const from = storage!.offset / 4;
-          return { label, values: all.slice(from, from + storage!.bytes / 4) };
+      runStep(session, batchOf(model.options, 1), 1, 1e-4);
+      const { G, D } = model.trained;
+      const shards = [G, D]
+        .flatMap(({ gradients }) => gradients.shards)
+        .map(async (shard) => {
+          const all = await read(gpu.device, flatRange(shard, 0, shard.bytes / 4, 'shard'));
+          return shard.views.map(({ label, storage }) => {
+            const from = storage!.offset / 4;
+            return { label, values: all.slice(from, from + storage!.bytes / 4) };
+          });
         });
-      });
       return { tensors: (await Promise.all(shards)).flat(), launches: step.steps.length };
     });
   } finally {
