@@ -49,7 +49,8 @@ export interface Step<O extends CommonOptions = CommonOptions> {
   /** The tensors of a network. */
   scope(network: string): Scope;
   /**
-   * Adds the gradients of sum(outputs · cotangents) by the parameters of one network to those of this iteration.
+   * Adds the gradients of sum(outputs · cotangents) by the parameters of one network to those of this
+   * iteration.
    * @returns the gradients by `others`, from the same walk
    */
   collect(
@@ -89,8 +90,8 @@ export interface Way {
 }
 
 /**
- * A GAN as training, the command line, the checkpoint files, samples, translation and the bench know it: data and
- * functions, and no other place that knows its name but the registry (`recipes.ts`).
+ * A GAN as training, the command line, the checkpoint files, samples, translation and the bench know it: data
+ * and functions, and no other place that knows its name but the registry (`recipes.ts`).
  */
 export interface Recipe<O extends CommonOptions = CommonOptions> {
   /** As in `--model NAME` and in config.json. */

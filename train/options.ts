@@ -10,9 +10,14 @@ export interface RunConfig {
   /** Data set: a name below the data root, a path, or `toy-cat2dog`. */
   readonly data: string;
   readonly dataRoot: string;
-  /** The folder that was found under this name, absolute: a run may be continued from another working folder. */
+  /**
+   * The folder that was found under this name, absolute: a run may be continued from another working folder.
+   */
   readonly dataFolder?: string;
-  /** Name of the recipe, or the file it comes from. Absent: U-GAT-IT's, as in runs from before there were others. */
+  /**
+   * Name of the recipe, or the file it comes from. Absent: U-GAT-IT's, as in runs from before there were
+   * others.
+   */
   readonly recipe?: string;
   /** The recipe's options. */
   readonly model: CommonOptions;
@@ -75,7 +80,9 @@ function hasOptions({ recipe = DEFAULT_RECIPE, model }: Partial<RunConfig>): boo
   return alike(model, Object.fromEntries(needed.map(([name, option]) => [name, option.default])));
 }
 
-/** The configuration in a JSON text, or null where it is none. Some editors put a byte order mark in front. */
+/**
+ * The configuration in a JSON text, or null where it is none. Some editors put a byte order mark in front.
+ */
 export function parseConfig(text: string): RunConfig | null {
   try {
     const value: unknown = JSON.parse(text.replace(/^\uFEFF/, ''));

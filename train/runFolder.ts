@@ -117,8 +117,8 @@ async function demandCheckpoint(folder: RunFolder): Promise<void> {
 }
 
 /**
- * Makes this process the one that trains in a run's folder, and checks that it may: a new run must find nothing
- * that adawn did not write, a continued one a checkpoint. Changes nothing else. Gives what ends it.
+ * Makes this process the one that trains in a run's folder, and checks that it may: a new run must find
+ * nothing that adawn did not write, a continued one a checkpoint. Changes nothing else. Gives what ends it.
  * @throws TrainingError where there is something in the way, or another process trains there
  */
 export async function claimFolder(
@@ -186,7 +186,9 @@ async function writeConfig(folder: RunFolder, config: RunConfig): Promise<void> 
   await writeAtomically(folder.config, (to) => to.write(bytes));
 }
 
-/** The recipe that a run's folder names, in its configuration or its newest checkpoint; null where none does. */
+/**
+ * The recipe that a run's folder names, in its configuration or its newest checkpoint; null where none does.
+ */
 export async function recipeOfFolder(folder: RunFolder): Promise<string | null> {
   const texts = [
     async () => readFile(folder.config, 'utf8'),

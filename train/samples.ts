@@ -56,8 +56,8 @@ interface Grid {
 }
 
 /**
- * Records what a grid of one way shows of a picture: identity (what the way back makes of a picture that is there
- * already), translation, and there and back; each below its heat map where the model has one.
+ * Records what a grid of one way shows of a picture: identity (what the way back makes of a picture that is
+ * there already), translation, and there and back; each below its heat map where the model has one.
  */
 export function gridOf(model: Model, { network, back }: Way, x: Tensor): Grid {
   const { recipe, options } = model;
@@ -126,7 +126,8 @@ async function columns(
 }
 
 /**
- * Translates the pictures of one domain and writes the grid: a column a picture, the rows of `gridOf` below it. Its memory is taken for the call only.
+ * Translates the pictures of one domain and writes the grid: a column a picture, the rows of `gridOf` below
+ * it. Its memory is taken for the call only.
  * @throws the reason of `stop` when that is aborted before all is translated; nothing is written then
  */
 export async function writeSampleGrid(

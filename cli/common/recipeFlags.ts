@@ -10,7 +10,8 @@ import { UsageError } from './run.ts';
 const isFile = (name: string) => /[\\/]|\.[cm]?[jt]s$/.test(name);
 
 /**
- * Makes the recipe of `--model` known: one that comes with adawn, or what a file exports as `recipe` or by default.
+ * Makes the recipe of `--model` known: one that comes with adawn, or what a file exports as `recipe` or by
+ * default.
  * @returns the name under which it is known from now on, and which a run keeps: of a file, its absolute path
  * @throws UsageError for a name that is not known, or a file without a recipe
  */

@@ -62,7 +62,9 @@ function judge({ step }: Iteration, name: Discriminator, pictures: Tensor, calls
   return discriminator(step.scope(name), config, pictures, { calls, update: true });
 }
 
-/** A judgement's least-squares losses toward `target` (one for each call): patches and attention, weighted. */
+/**
+ * A judgement's least-squares losses toward `target` (one for each call): patches and attention, weighted.
+ */
 function adversarial(
   it: Iteration,
   side: 'D' | 'G',
