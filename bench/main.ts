@@ -243,4 +243,6 @@ const cli = yargs(hideBin(process.argv))
   .version(false)
   .fail(failWithUsage);
 
-await cli.parseAsync();
+await runCli(async () => {
+  await cli.parseAsync();
+});

@@ -24,8 +24,9 @@ export interface Declaration {
 }
 
 /**
- * Where a network finds its tensors, by the names they have in the authors' files. A network is written once, as
- * the function that computes it: run on paper its requests declare the tensors, run in a recording they give them.
+ * Where a network finds its tensors, by the names they have in the authors' files. A network is written once,
+ * as the function that computes it: run on paper its requests declare the tensors, run in a recording they
+ * give them.
  */
 export interface Scope {
   /** The tensor of that name. */
@@ -87,7 +88,10 @@ export function declare(
   return [...specs.values()];
 }
 
-/** Specs whose names begin with the first of these prefixes, then those with the second, and so on; then the rest. */
+/**
+ * Specs whose names begin with the first of these prefixes, then those with the second, and so on; then the
+ * rest.
+ */
 export function ordered(specs: readonly ParameterSpec[], prefixes: readonly string[]): ParameterSpec[] {
   const rank = ({ name }: ParameterSpec) => {
     const found = prefixes.findIndex((prefix) => name.startsWith(prefix));
@@ -118,8 +122,8 @@ export function scopeOf({ parameters, u, v }: Ensemble, network: string): Scope 
 }
 
 /**
- * What `build` gives, computed once more on the way back instead of kept (`checkpoint`). The weights that it asks
- * its scope for count as inputs by themselves.
+ * What `build` gives, computed once more on the way back instead of kept (`checkpoint`). The weights that it
+ * asks its scope for count as inputs by themselves.
  * @param inputs activations that it reads
  */
 export function recomputed(p: Scope, inputs: readonly Tensor[], build: (p: Scope) => Tensor): Tensor {

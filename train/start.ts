@@ -7,6 +7,7 @@ import { loadCheckpoint, loadWeights } from './checkpoint.ts';
 import type { Warn } from './observers.ts';
 import type { RunConfig } from './options.ts';
 import { listCheckpoints, type RunFolder } from './runFolder.ts';
+import { weightsFile } from './weights.ts';
 
 /** Restores the newest checkpoint that is whole; damaged ones are put aside. Null where there is none. */
 async function restore(model: Ugatit, folder: RunFolder, warn: Warn): Promise<number | null> {
@@ -33,7 +34,10 @@ async function restore(model: Ugatit, folder: RunFolder, warn: Warn): Promise<nu
   );
 }
 
-/** Brings the model to its first state: from the newest checkpoint, a file of weights, or the seed. */
+/**
+ * Brings the model to its first state: from the newest checkpoint, from weights (a file, or a run's folder,
+ * whose newest checkpoint is taken), or from the seed.
+ */
 export async function prepareModel(
   model: Ugatit,
   config: RunConfig,
@@ -47,6 +51,6 @@ export async function prepareModel(
   for (const _ of initialising(model.device, [model.generators, model.discriminators], config.seed)) {
     await new Promise((turn) => setImmediate(turn)); // signals have their turn
   }
-  if (config.init) await loadWeights(config.init, model);
+  if (config.init) await loadWeights(await weightsFile(config.init, warn), model, warn);
   return 0;
 }

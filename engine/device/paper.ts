@@ -37,7 +37,9 @@ export function paperDevice(device: Device): Device {
   };
 }
 
-/** What recording asks of an adapter, for `blankDevice`; WebGPU's default limits where nothing else is said. */
+/**
+ * What recording asks of an adapter, for `blankDevice`; WebGPU's default limits where nothing else is said.
+ */
 export interface PaperAdapter {
   readonly name: string;
   readonly limits: Partial<Record<keyof GPUSupportedLimits, number>>;

@@ -32,8 +32,8 @@ function expectPure(first: number): void {
  * What `build` gives, without keeping what it computes in between: on the way back `build` is recorded a
  * second time, right before the gradients that need it. Costs its forward pass once more, and saves all of
  * its memory but `inputs`. The same kernels sum in the same order, so results are equal to the bit.
- * @param inputs everything differentiable that `build` reads: activations and weights; or a function that knows
- *   them once `build` has run
+ * @param inputs everything differentiable that `build` reads: activations and weights; or a function that
+ *   knows them once `build` has run
  * @param build records ops on them, the same at every call; it may not write tensors that live on
  * @throws AdawnError when it reads what is no input or writes what lives on
  */

@@ -1,5 +1,6 @@
-import { type Device, type Pipeline, pipelineFor } from '../device/device.ts';
+import type { Device, Pipeline } from '../device/device.ts';
 import { kernelKey } from '../device/kernel.ts';
+import { pipelineFor } from '../device/pipelines.ts';
 import { untilDone } from '../device/waiting.ts';
 import type { Launch } from '../record/recorder.ts';
 

@@ -80,8 +80,8 @@ interface Style {
 }
 
 /**
- * The first fully connected layer. Full: on the flattened map, 1 GiB of weights at 256, split into row blocks that
- * one binding can hold.
+ * The first fully connected layer. Full: on the flattened map, 1 GiB of weights at 256, split into row blocks
+ * that one binding can hold.
  */
 function firstLayer(p: Scope, light: boolean, y: Tensor): Tensor {
   const [N, H, W, C] = y.shape;
