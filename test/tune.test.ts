@@ -213,8 +213,8 @@ describe('the cache of the tuner', () => {
     const args = ['--import', 'tsx', '--input-type=module', '-e', script];
     const { stdout } = await promisify(execFile)(process.execPath, args, nobody);
     expect(stdout).toBe(
-      "the tuner's results could not be kept: this user has no home folder; set XDG_CACHE_HOME to a folder\n" +
-        'null\n',
+      "the tuner's results could not be kept: this user has no home folder; " +
+        'set XDG_CACHE_HOME to a folder\nnull\n',
     );
   });
 

@@ -155,8 +155,8 @@ function withAdvice(error: unknown, run: Run): unknown {
 }
 
 /**
- * Trains until the schedule's end, the limit or the stop, and saves. Whatever else ends the run, the steps that
- * were computed are saved first, unless their numbers are not finite.
+ * Trains until the schedule's end, the limit or the stop, and saves. Whatever else ends the run, the steps
+ * that were computed are saved first, unless their numbers are not finite.
  */
 export async function iterateAndSave(run: Run, stop: AbortSignal): Promise<void> {
   try {

@@ -64,8 +64,8 @@ function makeLoader({ config, options, warn }: Job, dataset: Dataset, startStep:
 }
 
 /**
- * Opens the data set: where a continued run found it before, if it is there still, else by its name. Gives the
- * configuration with the folder.
+ * Opens the data set: where a continued run found it before, if it is there still, else by its name. Gives
+ * the configuration with the folder.
  */
 async function openData({ config, options, stop, warn }: Job): Promise<[Dataset, RunConfig]> {
   const { dataFolder, dataRoot } = config;

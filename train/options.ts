@@ -9,7 +9,9 @@ export interface RunConfig {
   /** Data set: a name below the data root, a path, or `toy-cat2dog`. */
   readonly data: string;
   readonly dataRoot: string;
-  /** The folder that was found under this name, absolute: a run may be continued from another working folder. */
+  /**
+   * The folder that was found under this name, absolute: a run may be continued from another working folder.
+   */
   readonly dataFolder?: string;
   readonly model: UgatitConfig;
   /** Iterations of the whole schedule. */
@@ -51,7 +53,9 @@ function alike(value: unknown, template: unknown): boolean {
   return Object.entries(template).every(([name, inner]) => alike(fields[name], inner));
 }
 
-/** The configuration in a JSON text, or null where it is none. Some editors put a byte order mark in front. */
+/**
+ * The configuration in a JSON text, or null where it is none. Some editors put a byte order mark in front.
+ */
 export function parseConfig(text: string): RunConfig | null {
   try {
     const value: unknown = JSON.parse(text.replace(/^\uFEFF/, ''));

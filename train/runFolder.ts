@@ -117,8 +117,8 @@ async function demandCheckpoint(folder: RunFolder): Promise<void> {
 }
 
 /**
- * Makes this process the one that trains in a run's folder, and checks that it may: a new run must find nothing
- * that adawn did not write, a continued one a checkpoint. Changes nothing else. Gives what ends it.
+ * Makes this process the one that trains in a run's folder, and checks that it may: a new run must find
+ * nothing that adawn did not write, a continued one a checkpoint. Changes nothing else. Gives what ends it.
  * @throws TrainingError where there is something in the way, or another process trains there
  */
 export async function claimFolder(

@@ -125,10 +125,10 @@ export function runStep(session: Session, batch: Batch, number: number, lr: numb
 }
 
 /**
- * The same for the first iteration of a session, which may take minutes where the driver compiles kernels when
- * they first run; waits for it.
- * @param between called every now and then; what it throws ends the iteration half-way, and the model is of no
- * use then
+ * The same for the first iteration of a session, which may take minutes where the driver compiles kernels
+ * when they first run; waits for it.
+ * @param between called every now and then; what it throws ends the iteration half-way, and the model is of
+ * no use then
  */
 export async function runFirstStep(
   session: Session,

@@ -42,7 +42,9 @@ export interface TuneOptions {
   /** When aborted, what was found so far is the result. */
   readonly stop?: AbortSignal;
   readonly onProgress?: (done: number, total: number, key: string) => void;
-  /** Told of candidates whose values differ from the preferred one's, and of choices that were not reached. */
+  /**
+   * Told of candidates whose values differ from the preferred one's, and of choices that were not reached.
+   */
   readonly warn?: (message: string) => void;
 }
 

@@ -64,7 +64,7 @@ describe('a continued run', () => {
     const moved = join(root, 'moved');
     await rename(data, moved);
     await expect(step({ ...CONFIG, data, dataFolder: data })).rejects.toThrow(
-      `there is no data set folder ${data}: if the pictures have moved, say where they are with --resume --data`,
+      `there is no data set folder ${data}: if the pictures have moved, say where they are with --resume`,
     );
     expect(await step({ ...CONFIG, data: moved })).toEqual([]);
     data = moved;
