@@ -69,7 +69,7 @@ function wholes(flag: string, text: string, like: readonly number[]): number[] {
   throw new UsageError(`--${flag} takes ${count} whole numbers such as ${like.join(',')}, got "${text}"`);
 }
 
-function valueOf(name: string, option: OptionSpec<unknown>, args: Record<string, unknown>): unknown {
+function givenValue(name: string, option: OptionSpec<unknown>, args: Record<string, unknown>): unknown {
   const flag = flagOf(name);
   const given = args[flag];
   const { takes, opposite } = option;
@@ -90,7 +90,7 @@ export function recipeOptions(
   const before = base as unknown as Record<string, unknown>;
   const entries = tableOf(recipe).map(([name, option]) => [
     name,
-    valueOf(name, option, args) ?? before[name] ?? option.default,
+    givenValue(name, option, args) ?? before[name] ?? option.default,
   ]);
   return Object.fromEntries(entries);
 }

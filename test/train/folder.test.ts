@@ -165,6 +165,15 @@ describe('the lock of a folder', () => {
     await (await lockFolder(folder.root))();
   });
 
+  test('keeps a second continuation out as well', async () => {
+    await put({ 'config.json': OURS, 'checkpoints/step_0000006.safetensors': '' });
+    const resume = { ...options, resume: true };
+    const release = await claimFolder(folder, CONFIG, resume);
+    await expect(claimFolder(folder, CONFIG, resume)).rejects.toThrow('is being trained by process');
+    await release();
+    await (await claimFolder(folder, CONFIG, resume))();
+  });
+
   test.each([
     ['a process that is gone', { process: 2 ** 30 }],
     ['an earlier process of the same number', { began: 'long ago' }],
