@@ -1,6 +1,6 @@
 import type { Device } from '../engine/device/device.ts';
 import { setTensor } from '../model/parameters.ts';
-import { createUgatit, DEFAULTS, freeUgatit, type Ugatit } from '../model/ugatit.ts';
+import { createUgatit, DEFAULTS, freeUgatit, type Ugatit } from '../model/ugatit/ugatit.ts';
 import { type Golden, goldenFiles, openGolden, toNhwc } from '../test/parity/golden.ts';
 import { networkErrors } from '../test/parity/networks.ts';
 import { closeSession, openSession, readLosses, runStep } from '../train/session.ts';

@@ -1,11 +1,10 @@
 import { writeFileSync } from 'node:fs';
-import type { Device } from '../engine/device/device.ts';
+import type { Device, Precision } from '../engine/device/device.ts';
 import type { Constants } from '../engine/device/kernel.ts';
-import type { Precision } from '../engine/device/precision.ts';
 import { measureCeilings, rate } from '../engine/measure/ceilings.ts';
 import type { Stopwatch } from '../engine/measure/timing.ts';
 import type { Step } from '../engine/run/encode.ts';
-import type { UgatitConfig } from '../model/ugatit.ts';
+import type { UgatitConfig } from '../model/ugatit/ugatit.ts';
 import { commit } from './header.ts';
 
 /** One launch of a measured iteration: enough to find the same one on paper. */

@@ -7,12 +7,12 @@ import { disLayersOf } from '../cli/common/model.ts';
 import { Progress } from '../cli/common/progress.ts';
 import { failWithUsage, runCli, UsageError } from '../cli/common/run.ts';
 import { openDevice } from '../engine/device/device.node.ts';
-import { closeDevice, type Device } from '../engine/device/device.ts';
-import { PRECISIONS, type Precision, usePrecision } from '../engine/device/precision.ts';
+import { closeDevice, type Device, type Precision } from '../engine/device/device.ts';
+import { PRECISIONS, usePrecision } from '../engine/device/precision.ts';
 import { measureCeilings, rate, stampsAreSane } from '../engine/measure/ceilings.ts';
 import { closeStopwatch, openStopwatch } from '../engine/measure/timing.ts';
 import { defaultMode, TUNE_MODES, type TuneMode, tuneFor } from '../engine/measure/tuning.node.ts';
-import { DEFAULTS } from '../model/ugatit.ts';
+import { DEFAULTS } from '../model/ugatit/ugatit.ts';
 import { stepOnPaper } from '../train/kernels.ts';
 import { type BenchSize, benchCases } from './cases/index.ts';
 import { headerOf, slugOf } from './header.ts';
@@ -243,4 +243,6 @@ const cli = yargs(hideBin(process.argv))
   .version(false)
   .fail(failWithUsage);
 
-await cli.parseAsync();
+await runCli(async () => {
+  await cli.parseAsync();
+});

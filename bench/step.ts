@@ -1,8 +1,8 @@
 import { type Device, finish, memory } from '../engine/device/device.ts';
 import { median, profileProgram, type Share, sharesOf } from '../engine/measure/profile.ts';
 import type { Stopwatch } from '../engine/measure/timing.ts';
-import { initialise } from '../model/network.ts';
-import { createUgatit, freeUgatit, type UgatitConfig } from '../model/ugatit.ts';
+import { initialise } from '../model/ensemble.ts';
+import { createUgatit, freeUgatit, type UgatitConfig } from '../model/ugatit/ugatit.ts';
 import { values } from '../test/cases/types.ts';
 import { closeSession, openSession, readLosses, runStep, type Session } from '../train/session.ts';
 import { type LaunchRow, launchRows } from './launchFile.ts';

@@ -5,7 +5,7 @@ import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { openDevice } from '../engine/device/device.node.ts';
 import { closeDevice, type Device } from '../engine/device/device.ts';
-import { DEFAULTS } from '../model/ugatit.ts';
+import { DEFAULTS } from '../model/ugatit/ugatit.ts';
 import { type Dataset, openDataset } from '../train/data/folder.ts';
 import { composeGrid } from '../train/data/grid.ts';
 import type { Picture } from '../train/data/picture.ts';

@@ -6,7 +6,7 @@ import { closeDevice, type Device } from '../engine/device/device.ts';
 import { DeviceError } from '../engine/errors.ts';
 import { computesRight, measureCeilings, rate } from '../engine/measure/ceilings.ts';
 import { closeStopwatch, openStopwatch } from '../engine/measure/timing.ts';
-import { DEFAULTS, type UgatitConfig } from '../model/ugatit.ts';
+import { DEFAULTS, type UgatitConfig } from '../model/ugatit/ugatit.ts';
 import { fittingOptions, gib, type MemoryNeed, tryNeed } from '../train/memoryPlan.ts';
 import { disLayersOf } from './common/model.ts';
 import { checkValues, failWithUsage, runCli } from './common/run.ts';

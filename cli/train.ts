@@ -6,7 +6,7 @@ import { openDevice } from '../engine/device/device.node.ts';
 import { closeDevice } from '../engine/device/device.ts';
 import { PRECISIONS } from '../engine/device/precision.ts';
 import { TUNE_MODES } from '../engine/measure/tuning.node.ts';
-import { checkConfig } from '../model/ugatit.ts';
+import { checkConfig } from '../model/ugatit/ugatit.ts';
 import { train } from '../train/loop.ts';
 import { DEFAULT_RUN, type LoopOptions, type RunConfig } from '../train/options.ts';
 import { readConfig, runFolder } from '../train/runFolder.ts';

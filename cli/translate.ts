@@ -1,42 +1,47 @@
-import { existsSync, statSync } from 'node:fs';
-import { extname, join, relative, resolve } from 'node:path';
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { openDevice } from '../engine/device/device.node.ts';
 import { closeDevice } from '../engine/device/device.ts';
+import { parseColour, type Rgb } from '../train/data/colour.ts';
 import { decodeFile } from '../train/data/decode.ts';
 import { DataError } from '../train/data/errors.ts';
-import { scanFolder } from '../train/data/folder.ts';
 import { composeGrid } from '../train/data/grid.ts';
+import { leftOutSentences, type Skipped, skippedFor } from '../train/data/leftOut.ts';
 import type { Picture } from '../train/data/picture.ts';
-import { writePng } from '../train/data/png.ts';
-import { openTranslator, type PictureTranslator } from '../train/translate.ts';
+import { isNameRefused, writePng } from '../train/data/png.ts';
+import { openTranslator, type PictureTranslator, type TranslatedPicture } from '../train/translate.ts';
+import { gridFile, type Input, listInputs, planTargets, type Targets } from '../train/translationFiles.ts';
 import { Progress } from './common/progress.ts';
-import { checkValues, failWithUsage, runCli, UsageError, wholeNumber } from './common/run.ts';
+import { checkValuesBut, failWithUsage, runCli, UsageError, wholeNumber } from './common/run.ts';
+
+/** Looked at here and not by yargs, which would miss --weights before it names the wrong --weight. */
+function checkArguments(argv: Record<string, unknown>): true {
+  const missing = ['weights', 'input', 'output'].filter((name) => !(name in argv));
+  if (missing.length > 0) {
+    throw new UsageError(`--${missing.join(', --')} must be given (--help shows the usage)`);
+  }
+  return checkValuesBut('--input')(argv);
+}
 
 const cli = yargs(hideBin(process.argv))
   .scriptName('npx tsx cli/translate.ts')
   .usage(
-    '$0 --weights FILE --input PICTURE|FOLDER --output FOLDER\n\nTranslates pictures with a trained model.',
+    '$0 --weights FILE --input PICTURE|FOLDER ... --output FOLDER\n\n' +
+      'Translates pictures with a trained model. Files in the output folder are kept, except what an\n' +
+      'earlier translation wrote.',
   )
   .option('weights', {
     group: 'What:',
     string: true,
-    demandOption: true,
-    describe: "a checkpoint of ours, a .safetensors file, or the authors' .pt",
+    describe: "a checkpoint of ours, a .safetensors file, or the authors' .pt (required)",
   })
   .option('input', {
     group: 'What:',
     string: true,
-    demandOption: true,
-    describe: 'a picture, or a folder of them',
+    array: true,
+    describe: 'pictures, and folders of them (required)',
   })
-  .option('output', {
-    group: 'What:',
-    string: true,
-    demandOption: true,
-    describe: 'folder for the PNG files',
-  })
+  .option('output', { group: 'What:', string: true, describe: 'folder for the PNG files (required)' })
   .option('direction', {
     group: 'How:',
     choices: ['AtoB', 'BtoA'] as const,
@@ -60,6 +65,12 @@ const cli = yargs(hideBin(process.argv))
     default: false,
     describe: 'also write grid.png: input above output',
   })
+  .option('background', {
+    group: 'How:',
+    string: true,
+    describe:
+      'what shows through transparent pictures: white, "#808080" ... (by default their hidden colours)',
+  })
   .option('adapter', { group: 'How:', string: true, describe: "part of a GPU adapter's name" })
   .example(
     '$0 --weights results/cat2dog/checkpoints/step_0010000.safetensors --input cats/ --output dogs/',
@@ -69,59 +80,20 @@ const cli = yargs(hideBin(process.argv))
     '$0 --weights authors.pt --input dog.jpg --output out --direction BtoA --heatmap',
     'one, the other way',
   )
-  .check(checkValues)
+  .example('$0 --weights w.safetensors --input *.png more/ --output out --background white', 'several')
+  .check(checkArguments)
   .wrap(110)
   .strict()
   .version(false)
   .fail(failWithUsage);
 
-type Args = Awaited<ReturnType<typeof cli.parse>>;
-
-/** Pictures to translate, and the folder their names are relative to. */
-async function listInput(input: string): Promise<{ files: string[]; root: string }> {
-  if (!existsSync(input)) throw new DataError(`--input ${input} does not exist`);
-  if (!statSync(input).isDirectory()) return { files: [input], root: join(input, '..') };
-  const files = await scanFolder(input);
-  if (files.length === 0) throw new DataError(`--input ${input} holds no pictures`);
-  return { files, root: input };
-}
-
-/** Files that are written for one picture. */
-interface Targets {
-  readonly picture: string;
-  readonly heatmap: string | null;
-}
-
-/** `sub/cat.jpg` becomes `sub/cat.png`; where that is taken, `sub/cat.jpg.png`, and so on. */
-function chooseTargets(file: string, root: string, args: Args, taken: Set<string>): Targets {
-  const path = relative(root, file);
-  const stem = path.slice(0, path.length - extname(path).length);
-  for (let n = 0; ; n++) {
-    const name = join(args.output, n === 0 ? stem : `${path}${n === 1 ? '' : `-${n}`}`);
-    const targets = { picture: `${name}.png`, heatmap: args.heatmap ? `${name}.heatmap.png` : null };
-    const both = Object.values(targets).filter((target) => target !== null);
-    if (both.some((target) => taken.has(target))) continue;
-    for (const target of both) taken.add(target);
-    return targets;
-  }
-}
-
-const gridFile = (args: Args) => join(args.output, 'grid.png');
-
-/** Where every picture's translation goes. @throws UsageError where that would overwrite an input. */
-function planOutput(files: string[], root: string, args: Args): Targets[] {
-  const taken = new Set(args.grid ? [gridFile(args)] : []);
-  const targets = files.map((file) => chooseTargets(file, root, args, taken));
-  const inputs = new Set(files.map((file) => resolve(file)));
-  const lost = [...taken].find((target) => inputs.has(resolve(target)));
-  if (lost)
-    throw new UsageError(`--output ${args.output} would overwrite ${lost}, an input: choose another folder`);
-  return targets;
-}
+type Parsed = Awaited<ReturnType<typeof cli.parse>>;
+/** As checked: what is required is there. */
+type Args = Parsed & { weights: string; input: string[]; output: string };
 
 interface Done {
   readonly columns: Picture[][];
-  readonly skipped: string[];
+  readonly skipped: Skipped[];
   count: number;
 }
 
@@ -129,58 +101,84 @@ interface Done {
 const GRID_COLUMNS = 16;
 
 /** The picture, or null where it cannot be read; why is noted. */
-async function readInput(file: string, skipped: string[]): Promise<Picture | null> {
-  return decodeFile(file).catch((error: unknown) => {
+async function readInput(
+  file: string,
+  needed: number,
+  background: Rgb | undefined,
+  skipped: Skipped[],
+): Promise<Picture | null> {
+  return decodeFile(file, { needed, background }).catch((error: unknown) => {
     if (!(error instanceof DataError)) throw error;
-    skipped.push(error.message);
+    skipped.push(skippedFor(file, error));
     return null;
   });
 }
 
+/** Writes what was made of one picture; false where the disk does not take its name, which is noted. */
+async function writeOutput(
+  targets: Targets,
+  result: TranslatedPicture,
+  skipped: Skipped[],
+): Promise<boolean> {
+  try {
+    await writePng(targets.picture, result.output, 'translation');
+    if (targets.heatmap) await writePng(targets.heatmap, result.heatmap, 'translation');
+    return true;
+  } catch (error) {
+    if (!isNameRefused(error)) throw error;
+    skipped.push(skippedFor(targets.picture, error as DataError));
+    return false;
+  }
+}
+
 async function translateAll(
   translator: PictureTranslator,
-  files: string[],
-  targets: Targets[],
+  inputs: readonly Input[],
+  targets: readonly Targets[],
   args: Args,
 ): Promise<Done> {
   const done: Done = { columns: [], skipped: [], count: 0 };
-  const bar = new Progress(files.length, { unit: 'pictures' });
-  for (const [i, file] of files.entries()) {
-    const picture = await readInput(file, done.skipped);
-    if (picture) {
-      const result = await translator.translate(picture);
-      await writePng(targets[i].picture, result.output);
-      if (targets[i].heatmap) await writePng(targets[i].heatmap, result.heatmap);
-      const column = [result.input, ...(args.heatmap ? [result.heatmap] : []), result.output];
-      if (done.columns.length < GRID_COLUMNS) done.columns.push(column);
-      done.count++;
+  const background = args.background === undefined ? undefined : await parseColour(args.background);
+  const bar = new Progress(inputs.length, { unit: 'pictures' });
+  try {
+    for (const [i, { file }] of inputs.entries()) {
+      const picture = await readInput(file, translator.config.size, background, done.skipped);
+      const result = picture && (await translator.translate(picture));
+      if (result && (await writeOutput(targets[i], result, done.skipped))) {
+        const column = [result.input, ...(args.heatmap ? [result.heatmap] : []), result.output];
+        if (done.columns.length < GRID_COLUMNS) done.columns.push(column);
+        done.count++;
+      }
+      bar.tick();
     }
-    bar.tick();
+  } finally {
+    bar.stop();
   }
-  bar.stop();
   return done;
 }
 
-const noneRead = (files: string[]) =>
-  files.length === 1 ? 'the picture could not be read' : `none of the ${files.length} pictures could be read`;
+const noneRead = (count: number) =>
+  count === 1 ? 'the picture could not be translated' : `none of the ${count} pictures could be translated`;
 
 await runCli(async () => {
-  const args = await cli.parse();
+  const args = (await cli.parse()) as Args;
   if (args.size !== undefined) wholeNumber('size', args.size, 8);
-  const { files, root } = await listInput(args.input);
-  const targets = planOutput(files, root, args);
+  if (args.background !== undefined) await parseColour(args.background); // refused before anything is read
+  const { pictures, skipped } = await listInputs(args.input);
+  const targets = await planTargets(pictures, args);
   const device = await openDevice({ adapter: args.adapter });
   try {
     const translator = await openTranslator(device, args.weights, args.direction, args.size);
-    const done = await translateAll(translator, files, targets, args);
+    const done = await translateAll(translator, pictures, targets, args);
     translator.close();
-    for (const message of done.skipped) console.error(`skipped: ${message}`);
-    if (done.count === 0) throw new DataError(noneRead(files));
+    const all = [...skipped, ...done.skipped];
+    for (const sentence of leftOutSentences(all)) console.error(sentence);
+    if (done.count === 0) throw new DataError(noneRead(pictures.length));
     if (args.grid) {
       const rows = done.columns[0].map((_, r) => done.columns.map((column) => column[r]));
-      await writePng(gridFile(args), composeGrid(rows, { gap: 2 }));
+      await writePng(gridFile(args), composeGrid(rows, { gap: 2 }), 'translation');
     }
-    const left = done.skipped.length > 0 ? `, ${done.skipped.length} skipped` : '';
+    const left = all.length > 0 ? `, ${all.length} left out` : '';
     console.log(`${done.count} translated${left}: ${args.output}`);
   } finally {
     await closeDevice(device);

@@ -1,119 +1,119 @@
 import { type ConvOptions, conv2d } from '../engine/ops/conv2d.ts';
-import { spectra, type Updates } from '../engine/ops/spectralNorm.ts';
+import { type LinearOptions, linear } from '../engine/ops/linear.ts';
+import { spectra } from '../engine/ops/spectralNorm.ts';
 import { reshape } from '../engine/record/recorder.ts';
 import { elements } from '../engine/record/shape.ts';
-import type { Spectrum } from '../engine/record/spectrum.ts';
+import type { Spectrum, Updates } from '../engine/record/spectrum.ts';
 import type { Tensor } from '../engine/record/tensor.ts';
-import type { ParameterSpec } from './parameters.ts';
-
-/** Finds the blocks of a network's tensor by its state_dict name. */
-export type Lookup = (name: string) => readonly Tensor[];
-
-/** The tensor of that name, which must be in one block. */
-export function one(p: Lookup, name: string): Tensor {
-  return p(name)[0];
-}
+import type { Declaration, Scope } from './scope.ts';
 
 /** PyTorch's default for conv and linear layers: U(-1/sqrt(fan_in), 1/sqrt(fan_in)), biases alike. */
-function uniformInit(fanIn: number): ParameterSpec['init'] {
+export function uniformInit(fanIn: number): Declaration['init'] {
   return { kind: 'uniform', value: 1 / Math.sqrt(fanIn) };
 }
 
-/**
- * Specs of a convolution `name`: its weight and, if `bias`, its bias. `suffix` is `_orig` under spectral
- * norm.
- */
-export function convSpecs(
-  name: string,
-  [ci, co, k]: readonly [number, number, number],
-  bias: boolean,
-  suffix = '',
-): ParameterSpec[] {
-  const init = uniformInit(ci * k * k);
-  const weight: ParameterSpec = {
-    name: `${name}.weight${suffix}`,
+/** Weight [co,k,k,ci] of a convolution, [co,ci,k,k] in PyTorch's files. */
+function convWeight(ci: number, co: number, k: number): Declaration {
+  return {
     shape: [co, k, k, ci],
     authorsShape: [co, ci, k, k],
     layout: 'conv',
-    init,
-    role: 'parameter',
+    init: uniformInit(ci * k * k),
   };
-  if (!bias) return [weight];
-  return [weight, plainSpec(`${name}.bias`, [co], init)];
 }
 
-/** Spec of a tensor that is laid out alike on both sides. */
-export function plainSpec(
-  name: string,
-  shape: readonly number[],
-  init: ParameterSpec['init'],
-  role: ParameterSpec['role'] = 'parameter',
-  authorsShape: readonly number[] = shape,
-): ParameterSpec {
-  return { name, shape, authorsShape, layout: 'plain', init, role };
+/** What a convolution is made of, beside what `conv2d` takes. */
+export interface ConvLayer extends ConvOptions {
+  /** Channels that come out. */
+  readonly to: number;
+  /** Side of the kernel. */
+  readonly k: number;
+  readonly bias?: boolean;
 }
 
-/** Spec of a linear layer's weight [out, in], without bias. */
-export function linearSpec(name: string, inputs: number, outputs: number, suffix = ''): ParameterSpec {
-  return plainSpec(`${name}.weight${suffix}`, [outputs, inputs], uniformInit(inputs));
+/** A convolution by name: `name.weight` and, if it has one, `name.bias`. */
+export function conv(p: Scope, name: string, x: Tensor, { to, k, bias, ...options }: ConvLayer): Tensor {
+  const ci = x.shape[3];
+  const w = p.tensor(`${name}.weight`, convWeight(ci, to, k));
+  const b = bias ? p.tensor(`${name}.bias`, { shape: [to], init: uniformInit(ci * k * k) }) : null;
+  return conv2d(x, w, b, options);
 }
 
-/** Specs of ILN's or AdaILN's per-channel tensors, (1,C,1,1) in the authors' files. */
-export function channelSpec(name: string, c: number, value: number, role: ParameterSpec['role']) {
-  return plainSpec(name, [c], { kind: 'constant', value }, role, [1, c, 1, 1]);
-}
-
-/** Specs of a spectrally normalised convolution: weight_orig, bias, and the vectors u and v. */
-export function spectralConvSpecs(
+/** Weight and bias of a convolution that a fused op computes. */
+export function convTensors(
+  p: Scope,
   name: string,
   [ci, co, k]: readonly [number, number, number],
-  bias: boolean,
-): ParameterSpec[] {
-  const v: ParameterSpec = {
-    name: `${name}.weight_v`,
-    shape: [k, k, ci],
-    authorsShape: [ci * k * k],
-    layout: 'convVector',
-    init: { kind: 'unit', value: 1 },
-    role: 'v',
-  };
-  return [...convSpecs(name, [ci, co, k], bias, '_orig'), vectorU(name, co), v];
+): { weight: Tensor; bias: Tensor } {
+  const weight = p.tensor(`${name}.weight`, convWeight(ci, co, k));
+  return { weight, bias: p.tensor(`${name}.bias`, { shape: [co], init: uniformInit(ci * k * k) }) };
 }
 
-/** Specs of a spectrally normalised linear layer without bias. */
-export function spectralLinearSpecs(name: string, inputs: number): ParameterSpec[] {
-  const v = plainSpec(`${name}.weight_v`, [inputs], { kind: 'unit', value: 1 }, 'v');
-  return [linearSpec(name, inputs, 1, '_orig'), vectorU(name, 1), v];
+/** Weight [out, in] of a linear layer, declared by name. */
+export function linearWeight(p: Scope, name: string, inputs: number, outputs: number): Tensor {
+  return p.tensor(`${name}.weight`, { shape: [outputs, inputs], init: uniformInit(inputs) });
 }
 
-function vectorU(name: string, outputs: number): ParameterSpec {
-  return plainSpec(`${name}.weight_u`, [outputs], { kind: 'unit', value: 1 }, 'u');
+/** A linear layer without bias, by name. */
+export function dense(p: Scope, name: string, x: Tensor, to: number, options?: LinearOptions): Tensor {
+  return linear(x, linearWeight(p, name, x.shape[1], to), null, options);
 }
 
-/** A weight and what it is to be divided by. */
+/** One number per channel, (1,C,1,1) in the authors' files. */
+export function perChannel(
+  p: Scope,
+  name: string,
+  c: number,
+  value: number,
+  role: Declaration['role'] = 'parameter',
+): Tensor {
+  return p.tensor(name, { shape: [c], authorsShape: [1, c, 1, 1], init: { kind: 'constant', value }, role });
+}
+
+/** A layer under spectral norm: a convolution, or with k 0 a linear layer. */
+export interface SpectralLayerSizes {
+  readonly name: string;
+  readonly ci: number;
+  readonly co: number;
+  readonly k: number;
+  readonly bias?: boolean;
+}
+
+/** A weight, what it is to be divided by, and the bias. */
 export interface Normalised {
   /** The weight as it is stored. */
   readonly w: Tensor;
   readonly spectrum: Spectrum;
+  /** Null where the layer has none. */
+  readonly b: Tensor | null;
 }
 
-/** Spectra of the layers of these names, in the order of their specs, where one launch can serve many. */
+const unit = { kind: 'unit', value: 1 } as const;
+
+/** The stored weight of a layer under spectral norm, its bias, and its vectors. */
+function spectralTensors(p: Scope, { name, ci, co, k, bias }: SpectralLayerSizes) {
+  const declared: Declaration = k === 0 ? { shape: [co, ci], init: uniformInit(ci) } : convWeight(ci, co, k);
+  const w = p.tensor(`${name}.weight_orig`, declared);
+  const b = bias ? p.tensor(`${name}.bias`, { shape: [co], init: uniformInit(ci * k * k) }) : null;
+  const u = p.tensor(`${name}.weight_u`, { shape: [co], init: unit, role: 'u' });
+  const vector: Declaration =
+    k === 0
+      ? { shape: [ci], init: unit, role: 'v' }
+      : { shape: [k, k, ci], authorsShape: [ci * k * k], layout: 'convVector', init: unit, role: 'v' };
+  const v = p.tensor(`${name}.weight_v`, vector);
+  return { w, b, u, v: reshape(v, [elements(v.shape)]) };
+}
+
+/** Spectra of these layers, by name, where one launch can serve many. */
 export function normalisedLayers(
-  p: Lookup,
-  names: readonly string[],
+  p: Scope,
+  sizes: readonly SpectralLayerSizes[],
   updates: Updates,
 ): (name: string) => Normalised {
-  const layers = names.map((name) => {
-    const v = one(p, `${name}.weight_v`);
-    const flat = reshape(v, [elements(v.shape)]);
-    return { w: one(p, `${name}.weight_orig`), u: one(p, `${name}.weight_u`), v: flat };
-  });
+  const layers = sizes.map((size) => spectralTensors(p, size));
   const found = spectra(layers, updates);
-  const byName = new Map(names.map((name, i) => [name, { w: layers[i].w, spectrum: found[i] }]));
+  const byName = new Map(
+    sizes.map(({ name }, i) => [name, { w: layers[i].w, b: layers[i].b, spectrum: found[i] }]),
+  );
   return (name) => byName.get(name)!;
-}
-
-/** A convolution by name, without bias unless `bias`. */
-export function conv(p: Lookup, name: string, x: Tensor, options: ConvOptions, bias = false): Tensor {
-  return conv2d(x, one(p, `${name}.weight`), bias ? one(p, `${name}.bias`) : null, options);
 }

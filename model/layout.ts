@@ -1,4 +1,4 @@
-import type { ParameterSpec } from './parameters.ts';
+import type { ParameterSpec } from './spec.ts';
 
 /**
  * Reorders [outer, a, b] to [outer, b, a]: pixels and channels of a kernel or map change places.

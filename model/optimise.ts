@@ -8,7 +8,7 @@ import { zeros } from '../engine/ops/fill.ts';
 import { place, placeProblem } from '../engine/record/place.ts';
 import { nameOf } from '../engine/record/recorder.ts';
 import { ALIGNMENT, type FlatBuffer, flatBuffer, flatRange, type Tensor } from '../engine/record/tensor.ts';
-import type { Ensemble } from './network.ts';
+import type { Ensemble } from './ensemble.ts';
 import type { ParameterGroup } from './parameters.ts';
 
 /** Tells which networks are lost: NaN or infinity among their parameters or moments. */

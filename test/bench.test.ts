@@ -5,17 +5,21 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { benchCases } from '../bench/cases/index.ts';
 import { flopsOf } from '../bench/flops.ts';
 import { slugOf } from '../bench/header.ts';
+import type { LaunchFile } from '../bench/launchFile.ts';
+import { type AssumptionName, SAID } from '../bench/paper/assumptions.ts';
 import { barChart } from '../bench/report/chart.ts';
 import { runCase } from '../bench/run.ts';
 import type { BenchCase, Result } from '../bench/types.ts';
 import type { Device } from '../engine/device/device.ts';
+import { paperDevice } from '../engine/device/paper.ts';
 import { measureCeilings } from '../engine/measure/ceilings.ts';
 import { closeStopwatch, openStopwatch } from '../engine/measure/timing.ts';
 import { add } from '../engine/ops/add.ts';
 import { conv2d } from '../engine/ops/conv2d.ts';
-import { allocate, makeTensor } from '../engine/record/tensor.ts';
+import { allocate } from '../engine/record/tensor.ts';
 import { dispose, record } from '../engine/run/program.ts';
 import { useDevice } from './device.ts';
 
@@ -61,18 +65,53 @@ describe('npm run bench', () => {
     expect(stdout.trim().split('\n')).toHaveLength(8);
     const failed = await bench('--filter', 'nonsense');
     expect(failed.stderr).toMatch(/error: --filter nonsense: no case/);
+    const unknown = await bench('paper', '--speed', '3');
+    expect(unknown.stderr).toMatch(/^error: Unknown argument: speed \(--help shows the usage\)$/m);
+    expect(unknown.stderr).not.toMatch(/ at /); // no stack
   });
 
   test('step: where an iteration spends its time', async () => {
     const json = join(folder, 'step.json');
     const small = ['--size', '32', '--ch', '4', '--n-res', '1', '--dis-layers', '4,3', '--iterations', '2'];
-    const { stdout } = await bench('step', '--profile', ...small, '--json', json);
+    const launches = join(folder, 'launches.json');
+    const { stdout } = await bench('step', '--profile', ...small, '--json', json, '--launches', launches);
     expect(stdout).toMatch(/conv2d/);
     const report = JSON.parse(await readFile(json, 'utf8'));
     expect(report.created_later).toBe(0);
     expect(report.host_share).toBeGreaterThan(0);
     const total = report.ops.reduce((sum: number, op: { share: number }) => sum + op.share, 0);
     if (report.ops.length > 0) expect(total).toBeCloseTo(1, 5);
+    const file: LaunchFile = JSON.parse(await readFile(launches, 'utf8'));
+    expect(file.rows).toHaveLength(report.launches);
+    expect(file).toMatchObject({
+      iteration_ms: report.iteration_ms,
+      toggles: [],
+      config: { size: 32, ch: 4 },
+    });
+    const adam = file.rows.filter(({ kernel }) => kernel === 'adam/main:main');
+    expect(adam[0]).toMatchObject({ label: 'adam', constants: { B2: 0.999 } });
+    expect(adam[0].writes).toHaveLength(adam[0].shapes.length);
+    expect(adam[0].writes[0]).toBe(true);
+    expect(adam[0].ms).toBeGreaterThanOrEqual(0);
+    const beside = await bench('paper', '--against', launches);
+    expect(beside.stderr).toMatch(/error: --against .*is a processor/);
+  });
+
+  test('paper: what to expect of an iteration on a card that is not at hand', async () => {
+    const json = join(folder, 'paper.json');
+    const small = ['--size', '32', '--ch', '4', '--n-res', '1', '--dis-layers', '4,3'];
+    const { stdout } = await bench('paper', '--card', 'm2', ...small, '--top', '3', '--json', json);
+    for (const line of stdout.split('\n')) expect([...line].length, line).toBeLessThanOrEqual(110);
+    expect(stdout).toMatch(/Apple M2.*3\.6 TFLOP\/s/);
+    expect(stdout).toMatch(/modelled +[\d.]+ ms/);
+    expect(stdout).toMatch(/launches have fewer workgroups than the 10 cores/);
+    expect(stdout).not.toMatch(/warning/);
+    const { totals, launches, assumed } = JSON.parse(await readFile(json, 'utf8'));
+    expect(launches).toHaveLength(totals.launches);
+    const ms = launches.reduce((sum: number, row: { ms: number }) => sum + row.ms, 0);
+    expect(ms).toBeCloseTo(totals.ms, 6);
+    for (const name of Object.keys(assumed))
+      expect(stdout).toContain(SAID[name as AssumptionName](assumed[name]));
   });
 });
 
@@ -116,11 +155,17 @@ describe('a case', () => {
     closeStopwatch(watch);
   });
 
+  test('counts the operations of whole networks', () => {
+    const networks = benchCases('quick', gpu.device).filter(({ countFlops }) => countFlops);
+    expect(new Set(networks.map(({ op }) => op))).toEqual(new Set(['generator', 'step']));
+    for (const { countFlops } of networks) expect(countFlops!(gpu.device)).toBeGreaterThan(1e6);
+  });
+
   test('counts operations by the definition, whatever kernel runs', () => {
-    const flops = flopsOf(gpu.device, () => {
-      const x = makeTensor([1, 8, 8, 16]);
-      return { y: conv2d(x, makeTensor([32, 3, 3, 16]), null, { pad: 1 }) };
-    });
+    const paper = paperDevice(gpu.device);
+    const x = allocate(paper, [1, 8, 8, 16], 'x');
+    const w = allocate(paper, [32, 3, 3, 16], 'w');
+    const flops = flopsOf(paper, () => ({ y: conv2d(x, w, null, { pad: 1 }) }));
     expect(flops).toBe(2 * 64 * 32 * 9 * 16);
   });
 });

@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { openDevice } from '../engine/device/device.node.ts';
 import { closeDevice, memory } from '../engine/device/device.ts';
-import { DEFAULTS } from '../model/ugatit.ts';
+import { DEFAULTS } from '../model/ugatit/ugatit.ts';
 import { fittingOptions, memoryNeed } from '../train/memoryPlan.ts';
 import { useDevice } from './device.ts';
 

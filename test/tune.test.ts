@@ -10,7 +10,7 @@ import { defaultMode, tuneFor } from '../engine/measure/tuning.node.ts';
 import { conv2d } from '../engine/ops/conv2d.ts';
 import { makeTensor } from '../engine/record/tensor.ts';
 import { trace } from '../engine/run/program.ts';
-import { DEFAULTS } from '../model/ugatit.ts';
+import { DEFAULTS } from '../model/ugatit/ugatit.ts';
 import { settleKernels } from '../train/kernels.ts';
 import { DEFAULT_RUN } from '../train/options.ts';
 import { useDevice } from './device.ts';

@@ -1,8 +1,9 @@
 import { CheckpointError } from '../engine/errors.ts';
 import { elements } from '../engine/record/shape.ts';
-import type { Ensemble } from '../model/network.ts';
-import { getTensor, type ParameterGroup, type ParameterSpec, setTensor } from '../model/parameters.ts';
-import type { Ugatit } from '../model/ugatit.ts';
+import type { Ensemble } from '../model/ensemble.ts';
+import { getTensor, type ParameterGroup, setTensor } from '../model/parameters.ts';
+import type { ParameterSpec } from '../model/spec.ts';
+import type { Ugatit } from '../model/ugatit/ugatit.ts';
 import { TrainingError } from './errors.ts';
 import { type CheckpointView, matchTensors, openCheckpoint } from './formats/checkpoint.ts';
 import { type TensorSource, writeSafetensors } from './formats/safetensors.node.ts';

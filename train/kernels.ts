@@ -3,8 +3,8 @@ import { usePrecision } from '../engine/device/precision.ts';
 import { defaultMode, tuneFor, useTuned } from '../engine/measure/tuning.node.ts';
 import { allocate } from '../engine/record/tensor.ts';
 import { trace } from '../engine/run/program.ts';
-import { trainingStep } from '../model/trainingStep.ts';
-import { createUgatit, type UgatitConfig } from '../model/ugatit.ts';
+import { trainingStep } from '../model/ugatit/trainingStep.ts';
+import { createUgatit, type UgatitConfig } from '../model/ugatit/ugatit.ts';
 import { type Observer, warner } from './observers.ts';
 import type { LoopOptions, RunConfig } from './options.ts';
 

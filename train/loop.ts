@@ -1,6 +1,6 @@
 import { type Device, withinMemory } from '../engine/device/device.ts';
 import { AdawnError } from '../engine/errors.ts';
-import { checkConfig, createUgatit, freeUgatit, type Ugatit } from '../model/ugatit.ts';
+import { checkConfig, createUgatit, freeUgatit, type Ugatit } from '../model/ugatit/ugatit.ts';
 import { saveCheckpoint } from './checkpoint.ts';
 import { DataError } from './data/errors.ts';
 import { type Dataset, openDataset } from './data/folder.ts';

@@ -4,8 +4,14 @@ import { paperDevice } from '../engine/device/paper.ts';
 import { allocate } from '../engine/record/tensor.ts';
 import { trace } from '../engine/run/program.ts';
 import type { ParameterGroup } from '../model/parameters.ts';
-import { trainingStep } from '../model/trainingStep.ts';
-import { checkConfig, createUgatit, translate, type Ugatit, type UgatitConfig } from '../model/ugatit.ts';
+import { trainingStep } from '../model/ugatit/trainingStep.ts';
+import {
+  checkConfig,
+  createUgatit,
+  translate,
+  type Ugatit,
+  type UgatitConfig,
+} from '../model/ugatit/ugatit.ts';
 import { TrainingError } from './errors.ts';
 
 /** GPU memory of a training run in bytes, computed without running it. */

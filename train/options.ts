@@ -1,6 +1,6 @@
-import type { Precision } from '../engine/device/precision.ts';
+import type { Precision } from '../engine/device/device.ts';
 import type { TuneMode } from '../engine/measure/tuning.node.ts';
-import { DEFAULTS, type UgatitConfig } from '../model/ugatit.ts';
+import { DEFAULTS, type UgatitConfig } from '../model/ugatit/ugatit.ts';
 
 /**
  * What decides the numbers of a run: equal options, seed and adapter give equal bits. Kept in config.json.

@@ -2,7 +2,7 @@ import type { Device } from '../engine/device/device.ts';
 import { allocate, release, type Tensor } from '../engine/record/tensor.ts';
 import { dispose, type Program, record, run } from '../engine/run/program.ts';
 import { read, upload } from '../engine/run/transfer.ts';
-import { translate, type Ugatit } from '../model/ugatit.ts';
+import { translate, type Ugatit } from '../model/ugatit/ugatit.ts';
 import { DataError } from './data/errors.ts';
 import type { Dataset } from './data/folder.ts';
 import { composeGrid, toPicture } from './data/grid.ts';
@@ -101,8 +101,9 @@ export async function writeSampleGrid(
 ): Promise<void> {
   const { device, config } = model;
   const x = allocate(device, [1, config.size, config.size, 3], 'sample');
-  const program = await record(device, () => build(model, x, direction));
+  let program: Program<Record<string, Tensor>> | null = null;
   try {
+    program = await record(device, () => build(model, x, direction));
     const columns: Picture[][] = [];
     for (const { values } of direction === 'A2B' ? pictures.a : pictures.b) {
       columns.push(await column(device, program, x, values, config.size));
@@ -110,7 +111,7 @@ export async function writeSampleGrid(
     const rows = columns[0].map((_, r) => columns.map((c) => c[r]));
     await writePng(path, composeGrid(rows));
   } finally {
-    dispose(program);
+    if (program) dispose(program);
     release(device, x);
   }
 }

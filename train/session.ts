@@ -4,8 +4,8 @@ import { place } from '../engine/record/place.ts';
 import { allocate, type FlatBuffer, flatBuffer, release, type Tensor } from '../engine/record/tensor.ts';
 import { dispose, type Program, record, run } from '../engine/run/program.ts';
 import { read, upload } from '../engine/run/transfer.ts';
-import { type Losses, trainingStep } from '../model/trainingStep.ts';
-import type { Ugatit } from '../model/ugatit.ts';
+import { type Losses, trainingStep } from '../model/ugatit/trainingStep.ts';
+import type { Ugatit } from '../model/ugatit/ugatit.ts';
 import type { Batch } from './data/loader.ts';
 
 /** A recorded training step with its inputs, and the losses of the last steps on the GPU. */

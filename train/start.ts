@@ -1,8 +1,8 @@
 import { rename } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { CheckpointError } from '../engine/errors.ts';
-import { initialise } from '../model/network.ts';
-import type { Ugatit } from '../model/ugatit.ts';
+import { initialise } from '../model/ensemble.ts';
+import type { Ugatit } from '../model/ugatit/ugatit.ts';
 import { loadCheckpoint, loadWeights } from './checkpoint.ts';
 import type { Warn } from './observers.ts';
 import type { RunConfig } from './options.ts';

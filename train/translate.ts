@@ -3,15 +3,15 @@ import { CheckpointError } from '../engine/errors.ts';
 import { allocate, release, type Tensor } from '../engine/record/tensor.ts';
 import { dispose, type Program, record, run } from '../engine/run/program.ts';
 import { read, upload } from '../engine/run/transfer.ts';
-import type { GeneratorConfig } from '../model/generator.ts';
+import { setTensor } from '../model/parameters.ts';
+import type { GeneratorConfig } from '../model/ugatit/generator.ts';
 import {
   createTranslator,
   freeTranslator,
   LONE,
   runTranslator,
   type Translator,
-} from '../model/inference.ts';
-import { setTensor } from '../model/parameters.ts';
+} from '../model/ugatit/inference.ts';
 import { preprocess } from './data/augment.ts';
 import { toPicture } from './data/grid.ts';
 import { heatmapPicture } from './data/heatmap.ts';
@@ -26,11 +26,18 @@ import {
 
 export type Direction = 'AtoB' | 'BtoA';
 
+/** A picture as the model saw it, what it made of it, and where it looked. */
+export interface TranslatedPicture {
+  readonly input: Picture;
+  readonly output: Picture;
+  readonly heatmap: Picture;
+}
+
 /** A generator loaded from a file, ready to translate pictures one at a time. */
 export interface PictureTranslator {
   readonly config: GeneratorConfig;
   /** Translates a picture of any size (resized to the model's); the heat map shows where it looked. */
-  translate(picture: Picture): Promise<{ input: Picture; output: Picture; heatmap: Picture }>;
+  translate(picture: Picture): Promise<TranslatedPicture>;
   close(): void;
 }
 
@@ -77,7 +84,7 @@ async function translateOne(
   x: Tensor,
   size: number,
   picture: Picture,
-) {
+): Promise<TranslatedPicture> {
   const values = preprocess(picture, size);
   upload(device, x, values);
   run(program);
@@ -106,23 +113,44 @@ export async function openTranslator(
     const config = generatorConfig(view, network, size);
     if (config.size % 4 !== 0)
       throw new CheckpointError(`--size must be a multiple of 4, got ${config.size}`);
-    const translator = createTranslator(device, config);
+    return await openGenerator(device, view, network, config);
+  } finally {
+    await view.close();
+  }
+}
+
+/** What was taken of the device's memory is given back where this fails. */
+async function openGenerator(
+  device: Device,
+  view: CheckpointView,
+  network: string,
+  config: GeneratorConfig,
+): Promise<PictureTranslator> {
+  const { size } = config;
+  const translator = createTranslator(device, config);
+  let x: Tensor | undefined;
+  const free = () => {
+    if (x) release(device, x);
+    freeTranslator(translator);
+  };
+  try {
     await loadGenerator(view, network, translator);
-    const x = allocate(device, [1, config.size, config.size, 3], 'picture');
+    const input = allocate(device, [1, size, size, 3], 'picture');
+    x = input;
     const program = await record(device, () => {
-      const { image, heatmap } = runTranslator(translator, x);
+      const { image, heatmap } = runTranslator(translator, input);
       return { image, heatmap };
     });
     return {
       config,
-      translate: (picture) => translateOne(device, program, x, config.size, picture),
+      translate: (picture) => translateOne(device, program, input, size, picture),
       close() {
         dispose(program);
-        release(device, x);
-        freeTranslator(translator);
+        free();
       },
     };
-  } finally {
-    await view.close();
+  } catch (error) {
+    free();
+    throw error;
   }
 }

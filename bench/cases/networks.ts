@@ -4,10 +4,15 @@ import { vjp } from '../../engine/grad/autograd.ts';
 import { allocate, release, type Tensor } from '../../engine/record/tensor.ts';
 import { dispose, record, run, trace } from '../../engine/run/program.ts';
 import { upload } from '../../engine/run/transfer.ts';
-import { createTranslator, freeTranslator, runTranslator, type Translator } from '../../model/inference.ts';
-import { initialise } from '../../model/network.ts';
-import { trainingStep } from '../../model/trainingStep.ts';
-import { createUgatit, DEFAULTS, freeUgatit, type UgatitConfig } from '../../model/ugatit.ts';
+import { initialise } from '../../model/ensemble.ts';
+import {
+  createTranslator,
+  freeTranslator,
+  runTranslator,
+  type Translator,
+} from '../../model/ugatit/inference.ts';
+import { trainingStep } from '../../model/ugatit/trainingStep.ts';
+import { createUgatit, DEFAULTS, freeUgatit, type UgatitConfig } from '../../model/ugatit/ugatit.ts';
 import { values } from '../../test/cases/types.ts';
 import { closeSession, openSession, runStep } from '../../train/session.ts';
 import { flopsOf } from '../flops.ts';

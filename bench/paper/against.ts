@@ -32,7 +32,8 @@ export function readLaunches(file: string): LaunchFile {
   }
   if (found.is_cpu) {
     throw new UsageError(
-      `--against ${file}: ${found.driver} is a processor, which runs other kernels than a GPU: measure on a GPU`,
+      `--against ${file}: ${found.driver} is a processor, which runs other kernels than a GPU: ` +
+        'measure on a GPU',
     );
   }
   return found as LaunchFile;
@@ -161,8 +162,8 @@ export function verdictsOf(rates: Rates, pairs: readonly Pair[], file: LaunchFil
 }
 
 /**
- * A card file that assumes what was found. What launches show goes before a ceiling; shares of tiles stay
- * shares of the arithmetic assumed, so that one stays too.
+ * A card file that assumes what was found. What launches show goes before a ceiling. Shares of tiles are
+ * shares of the arithmetic assumed, so that one stays.
  */
 export function cardFromVerdicts(name: string, card: Card, verdicts: readonly Verdict[]): string {
   const shown = new Set(verdicts.filter(({ launches, off }) => launches > 0 && off).map(({ name }) => name));

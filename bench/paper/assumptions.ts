@@ -16,9 +16,7 @@ export interface Assumptions {
   readonly cacheUs: number;
   /** Turns of a loop whose loads the compiler has under way together. */
   readonly unrolled: number;
-  /**
-   * Share of the arithmetic above that products by tiles of each size reach on a core that is full of them.
-   */
+  /** Share of that arithmetic that products by tiles of each size reach on a core full of them. */
   readonly small: number;
   readonly tall: number;
   readonly large: number;

@@ -2,9 +2,9 @@ import { writeFileSync } from 'node:fs';
 import type { Argv } from 'yargs';
 import { disLayersOf } from '../../cli/common/model.ts';
 import { wholeNumber } from '../../cli/common/run.ts';
-import type { Precision } from '../../engine/device/precision.ts';
+import type { Precision } from '../../engine/device/device.ts';
 import { useTuned } from '../../engine/measure/tuning.node.ts';
-import { DEFAULTS, type UgatitConfig } from '../../model/ugatit.ts';
+import { DEFAULTS, type UgatitConfig } from '../../model/ugatit/ugatit.ts';
 import { paired, readLaunches } from './against.ts';
 import { CARDS, type Card, cardOf } from './cards.ts';
 import { directFlops, estimateLaunches, totalsOf } from './estimate.ts';
@@ -44,7 +44,7 @@ export const paperOptions = (command: Argv) =>
     })
     .option('against', {
       string: true,
-      describe: 'a file of `step --launches FILE`: its iteration, measured and on paper',
+      describe: 'a file of `step --launches FILE`: that iteration, measured and on paper',
     })
     .option('top', { number: true, default: 25, describe: 'launches to list' })
     .example('$0 paper', 'where an H100 would spend an iteration of the light model at 256x256')
@@ -83,9 +83,8 @@ export async function paperReport(card: Card, { config, precision, tuned = {} }:
   const rates = ratesOf(card);
   const iteration = recordIteration(paper, config);
   const launches = estimateLaunches(rates, iteration);
-  const direct = directFlops(paper, config);
-  const all = [...direct.values()].reduce((a, b) => a + b, 0);
-  return { config, rates, launches, direct, totals: totalsOf(rates, launches, all, iteration.plan.bytes) };
+  const totals = totalsOf(rates, launches, iteration.plan.bytes);
+  return { config, rates, launches, totals, direct: directFlops(paper, config) };
 }
 
 /** The report for programs. */

@@ -160,7 +160,8 @@ export function factsOf(kernel: KernelSpec): KernelFacts {
   if (before) return before;
   const text = specialise(kernel).replace(/\/\/.*$/gm, '');
   const values = valuesOf(text);
-  const size = new RegExp(`@workgroup_size\\(([^)]*)\\)\\s*fn ${kernel.entry}\\b`).exec(text);
+  const entries = [...text.matchAll(/@workgroup_size\(([^)]*)\)\s*fn (\w+)/g)];
+  const size = entries.find(([, , entry]) => entry === kernel.entry);
   if (!size) throw new AdawnError(`${kernel.name}: no entry point ${kernel.entry}`);
   const threads = size[1].split(',').reduce((product, side) => product * evaluateConstant(side, values), 1);
   const shared = [...text.matchAll(/var<workgroup>\s*\w+\s*:\s*([^;]+);/g)].reduce(

@@ -2,7 +2,7 @@ import type { Device } from '../../engine/device/device.ts';
 import { type KernelSpec, kernelKey } from '../../engine/device/kernel.ts';
 import { AdawnError } from '../../engine/errors.ts';
 import type { Launch } from '../../engine/record/recorder.ts';
-import type { UgatitConfig } from '../../model/ugatit.ts';
+import type { UgatitConfig } from '../../model/ugatit/ugatit.ts';
 import { naiveFlops } from '../flops.ts';
 import type { AssumptionName } from './assumptions.ts';
 import { type PaperIteration, recordIteration } from './launches.ts';
@@ -128,7 +128,6 @@ export function sameWork({ launch, own_ms }: Estimate): string {
 
 /** The iteration in a few numbers. */
 export interface Totals extends Sums {
-  readonly direct: number;
   readonly pipelines: number;
   readonly plan_bytes: number;
   readonly waits_placed: number;
@@ -142,12 +141,7 @@ export interface Totals extends Sums {
   readonly unknown: readonly string[];
 }
 
-export function totalsOf(
-  rates: Rates,
-  list: readonly Estimate[],
-  direct: number,
-  plan_bytes: number,
-): Totals {
+export function totalsOf(rates: Rates, list: readonly Estimate[], plan_bytes: number): Totals {
   const sums = sumsOf(list);
   const some = (keep: (e: Estimate) => boolean) => {
     const { launches, ms } = sumsOf(list.filter(keep));
@@ -155,7 +149,7 @@ export function totalsOf(
   };
   return {
     ...sums,
-    ...{ direct, plan_bytes },
+    plan_bytes,
     pipelines: new Set(list.map(({ launch }) => kernelKey(launch.kernel!))).size,
     waits_placed: list.filter(({ placed }) => placed).length,
     waits_needed: list.filter(({ needed }) => needed).length,

@@ -1,10 +1,9 @@
-import type { Device } from '../../engine/device/device.ts';
-import { paperDevice } from '../../engine/device/paper.ts';
-import { Pool } from '../../engine/device/pool.ts';
-import { type Precision, usePrecision } from '../../engine/device/precision.ts';
+import type { Device, Precision } from '../../engine/device/device.ts';
+import { blankDevice } from '../../engine/device/paper.ts';
+import { usePrecision } from '../../engine/device/precision.ts';
 import { allocate, type Tensor } from '../../engine/record/tensor.ts';
 import { type Recording, trace } from '../../engine/run/program.ts';
-import { createUgatit, type UgatitConfig } from '../../model/ugatit.ts';
+import { createUgatit, type UgatitConfig } from '../../model/ugatit/ugatit.ts';
 import { recordStep } from '../../train/session.ts';
 import type { Card } from './cards.ts';
 
@@ -30,26 +29,11 @@ export function numbersOf(tensor: Tensor): ArrayLike<number> {
 
 /** A device of that card on paper: no adapter is needed, none of its memory taken, and nothing runs. */
 export async function deviceOnPaper(card: Card, precision: Precision = 'full'): Promise<Device> {
-  const { globals } = await import('webgpu');
-  Object.assign(globalThis, globals); // recording names WebGPU's flags
-  const limits = { ...LIMITS, maxComputeWorkgroupStorageSize: card.groupSharedKib * 1024 };
-  const gpu = { limits, features: new Set(['subgroups', 'shader-f16']) } as unknown as GPUDevice;
-  const paper = paperDevice({
-    gpu,
-    info: { description: card.name } as GPUAdapterInfo,
+  const paper = blankDevice({
     name: card.name,
-    isCpu: false,
-    sharedKernels: false,
+    limits: { ...LIMITS, maxComputeWorkgroupStorageSize: card.groupSharedKib * 1024 },
+    features: ['subgroups', 'shader-f16'],
     subgroupSize: SUBGROUP,
-    pool: new Pool(gpu),
-    maxBinding: LIMITS.maxStorageBufferBindingSize,
-    variants: {},
-    tensorCores: false,
-    precision: 'full',
-    tuning: { best: new Map(), noted: null },
-    pipelines: new Map(),
-    dump: null,
-    failure: null,
   });
   const writeBuffer = (buffer: GPUBuffer, _: number, data: ArrayLike<number>) => contents.set(buffer, data);
   Object.assign(paper.gpu.queue, { writeBuffer });

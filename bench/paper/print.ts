@@ -1,4 +1,4 @@
-import type { UgatitConfig } from '../../model/ugatit.ts';
+import type { UgatitConfig } from '../../model/ugatit/ugatit.ts';
 import { type AssumptionName, SAID } from './assumptions.ts';
 import { type Estimate, grouped, sameWork, sumsOf, type Totals } from './estimate.ts';
 import { giga, ms, percent, table, times, titleOf, why } from './format.ts';
@@ -68,7 +68,10 @@ function dearest({ launches, rates }: Report, top: number): string[] {
       ...[ms(first.ms), ms(weight), times(own_ms / roofline_ms), why(first)],
     ];
   });
-  return table(['', 'number', 'groups', 'waves', 'rounds', 'each', 'ms', 'x roof', 'why'], rows);
+  return [
+    'Dearest launches. waves: workgroups over those that all cores hold; x roof: time alone over roofline.',
+    ...table(['', 'number', 'groups', 'waves', 'rounds', 'each', 'ms', 'x roof', 'why'], rows),
+  ];
 }
 
 function fewGroups({ launches, totals, rates }: Report): string[] {
@@ -92,24 +95,27 @@ function fewGroups({ launches, totals, rates }: Report): string[] {
   ];
 }
 
-function headLines({ config, rates, totals: t }: Report): string[] {
+function headLines({ config, rates, totals: t, direct }: Report): string[] {
   const { card, assumed } = rates;
   const { light, size, ch, nRes, batch, disLayers } = config;
+  const sums = [...direct.values()].reduce((a, b) => a + b, 0);
   const gib = (bytes: number) => `${(bytes / 2 ** 30).toFixed(2)} GiB`;
   return [
-    `U-GAT-IT ${light ? 'light' : 'full'} ${size}x${size}, ch ${ch}, n-res ${nRes}, dis-layers ${disLayers}, ` +
-      `batch ${batch}: one iteration on paper`,
+    `U-GAT-IT ${light ? 'light' : 'full'} ${size}x${size}, ch ${ch}, n-res ${nRes}, ` +
+      `dis-layers ${disLayers}, batch ${batch}: one iteration on paper`,
     `${card.name}: ${card.tflops} TFLOP/s, ${card.gbps} GB/s, ${card.cores} cores, ` +
       `cache ${card.cacheMib} MiB`,
     `(${card.source})`,
     '',
     `modelled   ${ms(t.ms)} ms: launches alone ${ms(t.own_ms)}, waits between them ${ms(t.gap_ms)}`,
     `roofline   ${ms(t.roofline_ms)} ms: the same results of the same operands cannot take less`,
-    `operations ${giga(t.flops)} GFLOP run, ${giga(t.useful)} of use; ${giga(t.direct)} by direct sums`,
+    `operations ${giga(t.flops)} GFLOP run, ${giga(t.useful)} of use; ${giga(sums)} by direct sums`,
     `bytes      ${giga(t.bytes)} GB touched, ${giga(t.missed)} of them in memory, the others in the cache`,
     `launches   ${t.launches} of ${t.pipelines} pipelines; intermediates take ${gib(t.plan_bytes)}`,
-    `waits      ${t.waits_placed} launches wait for those before (Dawn), ${t.waits_needed} would for their data`,
-    `short      ${t.short.launches} launches take less than a wait (${assumed.gapUs} us); with it ${ms(t.short.ms)} ms`,
+    `waits      ${t.waits_placed} launches wait for those before, as Dawn has it; ` +
+      `${t.waits_needed} would for their data`,
+    `short      ${t.short.launches} launches take less than such a wait (${assumed.gapUs} us); ` +
+      `with it ${ms(t.short.ms)} ms`,
     `host       ${ms(t.host_ms)} ms of encoding, hidden while it stays below the GPU's time`,
   ];
 }
@@ -146,9 +152,7 @@ export function printReport(report: Report, top: number): string {
     'By kernel.',
     ...byKey(report, ({ kernel }) => kernel),
     '',
-    'Dearest launches. waves: workgroups over those that all cores hold; x roof: time alone over roofline.',
-    ...dearest(report, top),
-    '',
+    ...(top > 0 ? [...dearest(report, top), ''] : []),
     ...fewGroups(report),
     '',
     ...assumptionLines(report),

@@ -75,14 +75,16 @@ export function printAgainst(
   const { paper, measured } = sides(pairs);
   const toggles = file.toggles.length > 0 ? `, toggles ${file.toggles.join(',')}` : '';
   return [
-    `measured on ${file.device} (${file.driver})${toggles}, commit ${file.commit}; on paper: ${rates.card.name}`,
+    `measured  ${file.device} (${file.driver})${toggles}, commit ${file.commit}`,
+    `on paper  ${rates.card.name}`,
     `iteration ${ms(file.iteration_ms)} ms, best ${ms(file.iteration_ms_min)}; host ${ms(file.host_ms)}; ` +
       `${file.pipelines} pipelines in ${(file.compile_ms / 1e3).toFixed(1)} s`,
     `launches  ${pairs.length} on both sides: ${ms(paper)} ms on paper, ${ms(measured)} measured ` +
       `(each alone, less ${(file.alone_ms * 1e3).toFixed(1)} us)`,
     ...(onlyPaper + onlyMeasured > 0
       ? [
-          `warning: ${onlyPaper} launches are on paper only and ${onlyMeasured} in the file: other kernels were measured`,
+          `warning: ${onlyPaper} launches are on paper only and ${onlyMeasured} in the file only: ` +
+            'other kernels were measured',
         ]
       : []),
     '',

@@ -55,9 +55,7 @@ export const tiledRows: Rule = (site) => {
   });
 };
 
-/**
- * conv2d/tiledWeights: rows are output channels, columns taps times input channels, k positions of a split.
- */
+/** conv2d/tiledWeights: rows are output channels, columns taps by input channels, k a split's positions. */
 export const tiledWeights: Rule = (site) => {
   const k = site.values;
   const classes = k.CLASSES ** 2;

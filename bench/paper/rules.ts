@@ -2,9 +2,9 @@ import type { KernelSpec } from '../../engine/device/kernel.ts';
 import { tiledRows, tiledWeights, winogradProduct } from './products.ts';
 import { bytesIn, type Rule, type Site, shapeOf, tableIn } from './work.ts';
 
-// What each kernel does per launch, as far as its time depends on it (Work in work.ts): one line a kernel, in the
-// order of the folders of kernels/. Names in `k` are the constants of the kernel's text, computed ones too.
-// A kernel without a line is reported; a line says nothing of edges, since grids are read off the launch.
+// What each kernel does per launch, as far as its time depends on it (Work in work.ts): one line a kernel, in
+// the order of the folders of kernels/. `k` holds the constants of the kernel's text, computed ones too. A
+// kernel without a line is reported. Grids, workgroups and workgroup memory are read off launch and text.
 
 type Constants = Site['values'];
 
@@ -44,10 +44,7 @@ const sums =
 /** Turns of invocations that take every WG-th of some things. */
 const dealt = (count: number, k: Constants) => Math.ceil(count / k.WG);
 
-/**
- * Numbers in workgroup memory added one by one, in waits: sixteen take about as long as a load from the
- * cache.
- */
+/** Numbers in workgroup memory added one by one, in waits: sixteen take as long as a load from the cache. */
 const added = (count: number) => count / 16;
 
 /** The same of kernels/lib/total.wgsl: an eighth of the workgroup's values, a meeting, and eight. */
@@ -109,12 +106,12 @@ export const RULES: Readonly<Record<string, Rule>> = {
   'conv2d/columns:backward': loop((k) => (k.K / k.S) ** 2),
   'conv2d/divideSamples': once,
   'conv2d/finishColumns': loop((k) => k.SLICES),
-  // One workgroup: an invocation adds all slices of its channels, for the bias, and again for sigma of each call.
+  // One workgroup: an invocation adds all slices of its channels, for the bias and again for the sigmas.
   'conv2d/finishEpilogue': ({ values: k }) => ({
     turns: dealt(k.CV, k) * k.CALLS * k.SLICES * (1 + k.BIAS),
     waits: 1 + k.CALLS * total(k),
   }),
-  // One invocation a pixel, all its channels: neighbours load a pixel apart, so sectors of 32 bytes move twice.
+  // One invocation a pixel, all its channels: neighbours are a pixel apart, so 32-byte sectors move twice.
   'conv2d/fold:quads': both(
     loop((_, site) => shapeOf(site, 2)[3] / 4),
     (site) => ({
@@ -125,7 +122,7 @@ export const RULES: Readonly<Record<string, Rule>> = {
   'conv2d/sumTaps': once,
   'conv2d/tiledRows': tiledRows,
   'conv2d/tiledWeights': tiledWeights,
-  // Splits, and of each the places of an element: the table holds six numbers, then places of all K² elements.
+  // Splits, and of each the places of an element: behind six numbers the table has those of all K² elements.
   'conv2d/unpackWeights': (site) => {
     const places = (shapeOf(site, 0)[0] - 6) / site.launch.grid[2];
     const turns = shapeOf(site, 1)[0] * places;

@@ -29,9 +29,7 @@ export interface LaunchTime {
   readonly seconds: number;
   /** The assumption the time rests on. */
   readonly bound: AssumptionName;
-  /**
-   * Nothing that keeps the same results of the same operands could take less: useful operations, bytes once.
-   */
+  /** Nothing that keeps the same results of the same operands takes less: operations of use, bytes once. */
   readonly roofline: number;
   /** Workgroups a core has under way at once. */
   readonly resident: number;

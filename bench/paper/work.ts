@@ -25,9 +25,7 @@ export interface Rounds {
 
 /** What a launch does, as far as its time depends on it. */
 export interface Work {
-  /**
-   * Operations of products and sums, a multiply-add as two, those beyond the edges of the result included.
-   */
+  /** Operations of products and sums, a multiply-add as two; those beyond the edges of the result too. */
   readonly flops: number;
   /** Those of them whose result is kept. */
   readonly useful: number;
@@ -37,10 +35,7 @@ export interface Work {
   readonly inPlace: readonly number[];
   /** Bytes that all loads and stores together ask of the cache; at least what is touched. */
   readonly asked: number;
-  /**
-   * Waits of the longest invocation one after the other, outside of the loops below: for loads, or for
-   * others.
-   */
+  /** Waits of the longest invocation one after the other, outside of loops: for loads, or for others. */
   readonly waits: number;
   /** Turns of its loops of loads that do not depend on each other. */
   readonly turns: number;

@@ -1,6 +1,12 @@
-import { generatorSpecs } from '../../model/generator.ts';
-import type { ParameterSpec } from '../../model/parameters.ts';
-import { DEFAULTS, DISCRIMINATORS, GENERATORS, networkSpecs, type UgatitConfig } from '../../model/ugatit.ts';
+import type { ParameterSpec } from '../../model/spec.ts';
+import { generatorSpecs } from '../../model/ugatit/generator.ts';
+import {
+  DEFAULTS,
+  DISCRIMINATORS,
+  GENERATORS,
+  networkSpecs,
+  type UgatitConfig,
+} from '../../model/ugatit/ugatit.ts';
 import { values } from '../../test/cases/types.ts';
 import type { HostTensor, HostTensors, Task } from './protocol.ts';
 

@@ -52,23 +52,41 @@ export async function runCli(main: () => Promise<void> | void): Promise<void> {
  */
 export function failWithUsage(message: string | null, error: Error | undefined): never {
   if (error) throw error;
-  const what = message?.replace(/:?\s*\n\s*/g, ': ') ?? 'wrong arguments';
+  const what = message ? namedOnce(message.replace(/:?\s*\n\s*/g, ': ')) : 'wrong arguments';
   throw new UsageError(`${what} (--help shows the usage)`);
+}
+
+/** yargs names a wrong option twice, as `data-rot, dataRot`: once is enough. */
+function namedOnce(message: string): string {
+  const [, names] = /^Unknown arguments: (.*)$/.exec(message) ?? [];
+  if (names === undefined) return message;
+  const all = names.split(', ');
+  const camel = (name: string) => name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+  const copies = new Set(all.filter((name) => name.includes('-')).map(camel));
+  const left = all.filter((name) => !copies.has(name));
+  return `Unknown argument${left.length > 1 ? 's' : ''}: ${left.join(', ')}`;
 }
 
 /**
  * For yargs' `.check()`: every option is given once (yargs makes a list of two values, or even their sum),
  * numbers are numbers, and no value is missing.
  */
-export function checkValues(argv: Record<string, unknown>): true {
-  const names = process.argv.slice(2).flatMap((word) => /^--[^=]+/.exec(word) ?? []);
-  const twice = names.find((name, i) => names.indexOf(name) !== i);
-  if (twice) throw new UsageError(`${twice} is given twice`);
-  for (const [name, value] of Object.entries(argv)) {
-    if (Number.isNaN(value)) throw new UsageError(`--${name} takes a number`);
-    if (value === '' || value === undefined) throw new UsageError(`--${name} needs a value`);
-  }
-  return true;
+export const checkValues = checkValuesBut();
+
+/** `checkValues` for a command of which some options may be given more than once (--NAME). */
+export function checkValuesBut(...lists: string[]): (argv: Record<string, unknown>) => true {
+  return (argv) => {
+    const names = process.argv.slice(2).flatMap((word) => /^--[^=]+/.exec(word) ?? []);
+    const twice = names.find((name, i) => !lists.includes(name) && names.indexOf(name) !== i);
+    if (twice) throw new UsageError(`${twice} is given twice`);
+    for (const [name, value] of Object.entries(argv)) {
+      const values = lists.includes(`--${name}`) && Array.isArray(value) ? value : [value];
+      if (values.some(Number.isNaN)) throw new UsageError(`--${name} takes a number`);
+      const missing = values.length === 0 || values.includes('') || values.includes(undefined);
+      if (missing) throw new UsageError(`--${name} needs a value`);
+    }
+    return true;
+  };
 }
 
 /** Checks that an option is a whole number of at least `least`; returns it. Throws UsageError otherwise. */

@@ -1,5 +1,3 @@
-import type { Device } from './device.ts';
-
 /** Sizes that tell one use of an op from another. */
 export type ChoiceSizes = Readonly<Record<string, number>>;
 
@@ -26,7 +24,7 @@ export function choiceKey(op: string, sizes: ChoiceSizes): string {
 
 /** The measured variant where there is one that fits, else the preferred one. */
 export function settle<T extends string>(
-  { tuning }: Device,
+  { tuning }: { readonly tuning: Tuning },
   op: string,
   sizes: ChoiceSizes,
   preferred: T,

@@ -1,17 +1,7 @@
-import { DeviceError, KernelError } from '../errors.ts';
+import { DeviceError } from '../errors.ts';
 import type { Tuning } from './choice.ts';
-import {
-  type BindingKind,
-  bindingsOf,
-  fullText,
-  type KernelSpec,
-  kernelKey,
-  numbered,
-  specialise,
-} from './kernel.ts';
-import { type SharedText, sharedConstants, shareText } from './launchSizes.ts';
+import type { SharedText } from './launchSizes.ts';
 import { type MemoryReport, Pool } from './pool.ts';
-import type { Precision } from './precision.ts';
 import { untilDone } from './waiting.ts';
 
 /** A compiled kernel and the layout its bind groups follow. */
@@ -21,6 +11,12 @@ export interface Pipeline {
   /** Numbers each launch passes in a uniform block; empty where they are in the text. */
   readonly fields: SharedText['fields'];
 }
+
+/**
+ * full: everything in float32. mixed: convolutions convert their operands to 16 bits when they multiply them;
+ * sums, weights, statistics, losses and everything else stay in float32.
+ */
+export type Precision = 'full' | 'mixed';
 
 /** What is chosen per op where several kernels compute the same thing: `{ conv2d: 'naive' }`. */
 export type Variants = Record<string, string>;
@@ -49,8 +45,8 @@ export interface Device {
   readonly tuning: Tuning;
   readonly pipelines: Map<string, Promise<Pipeline>>;
   /**
-   * Hears of every program before and after each of its passes, and of each kernel's final text, by a file name;
-   * null where nobody wants to read them. `ADAWN_DUMP=DIR` has `openDevice` write them into a folder.
+   * Hears of every program before and after each of its passes, and of each kernel's final text, by a file
+   * name; null where nobody wants to read them. `ADAWN_DUMP=DIR` has `openDevice` write them into a folder.
    */
   dump: ((name: string, text: string) => void) | null;
   /** First error the GPU reported outside an error scope, or the loss of the device. */
@@ -160,69 +156,6 @@ export async function openOn(adapter: GPUAdapter, options: OpenOptions = {}): Pr
 /** Throws the failure the device has met, if any. Called after every run and read-back. */
 export function checkDevice(device: Device): void {
   if (device.failure) throw device.failure;
-}
-
-function layoutEntry(kind: BindingKind, binding: number): GPUBindGroupLayoutEntry {
-  const visibility = GPUShaderStage.COMPUTE;
-  if (kind === 'readTexture' || kind === 'writeTexture') {
-    const access = kind === 'readTexture' ? 'read-only' : 'write-only';
-    return {
-      binding,
-      visibility,
-      storageTexture: { access, format: 'rgba32float', viewDimension: '2d-array' },
-    };
-  }
-  const type = kind === 'uniform' ? 'uniform' : kind === 'write' ? 'storage' : 'read-only-storage';
-  return { binding, visibility, buffer: { type } };
-}
-
-async function compile(device: Device, spec: KernelSpec): Promise<Pipeline> {
-  const kinds = bindingsOf(spec);
-  const text = specialise(spec);
-  const { code, fields } = device.sharedKernels
-    ? shareText(text, spec.constants, kinds.length)
-    : { code: text, fields: [] };
-  if (fields.length > 0) kinds.push('uniform');
-  const label = kernelKey(spec);
-  const number = String(device.pipelines.size).padStart(3, '0');
-  device.dump?.(
-    `kernels/${number}-${spec.name.replaceAll('/', '.')}.${spec.entry}.wgsl`,
-    `// ${label}\n${code}\n`,
-  );
-  const { result, error } = await scoped(device, 'validation', () => {
-    const layout = device.gpu.createBindGroupLayout({ label, entries: kinds.map(layoutEntry) });
-    const module = device.gpu.createShaderModule({ code, label });
-    const layouts = device.gpu.createPipelineLayout({ bindGroupLayouts: [layout] });
-    const compute = { module, entryPoint: spec.entry };
-    const made = device.gpu.createComputePipelineAsync({ label, layout: layouts, compute });
-    // Both ways out are taken at once: nobody listens yet when it fails early.
-    return { layout, made: made.catch((reason: unknown) => new Error(String(reason))) };
-  });
-  const pipeline = await result.made;
-  if (pipeline instanceof Error) {
-    checkDevice(device);
-    const why = error?.message ?? pipeline.message;
-    throw new KernelError(`${label} does not compile: ${why}\n${numbered(code)}`);
-  }
-  return { pipeline, layout: result.layout, fields };
-}
-
-/**
- * The compiled pipeline of a kernel; compiled once per device and set of constants.
- * @throws KernelError with the numbered source when the WGSL is refused.
- */
-export function pipelineFor(device: Device, spec: KernelSpec): Promise<Pipeline> {
-  const key = device.sharedKernels
-    ? kernelKey({ ...spec, constants: sharedConstants(fullText(spec), spec.constants) })
-    : kernelKey(spec);
-  let pending = device.pipelines.get(key);
-  if (!pending) {
-    pending = compile(device, spec);
-    device.pipelines.set(key, pending);
-    // What failed for want of memory, say, may succeed later.
-    pending.catch(() => device.pipelines.delete(key));
-  }
-  return pending;
 }
 
 /** Runs `work` and returns the first error of each of these kinds that it made the GPU report. */

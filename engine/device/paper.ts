@@ -36,3 +36,46 @@ export function paperDevice(device: Device): Device {
     dump: null,
   };
 }
+
+/**
+ * What recording asks of an adapter, for `blankDevice`; WebGPU's default limits where nothing else is said.
+ */
+export interface PaperAdapter {
+  readonly name: string;
+  readonly limits: Partial<Record<keyof GPUSupportedLimits, number>>;
+  readonly features: readonly string[];
+  readonly subgroupSize: number;
+}
+
+const DEFAULT_LIMITS = {
+  maxBufferSize: 2 ** 28,
+  maxStorageBufferBindingSize: 2 ** 27,
+  maxComputeWorkgroupsPerDimension: 65535,
+  maxComputeWorkgroupStorageSize: 16384,
+  maxTextureDimension2D: 8192,
+  maxTextureArrayLayers: 256,
+};
+
+/** A device without any adapter, with memory on paper: launches can be recorded on it, and nothing runs. */
+export function blankDevice(adapter: Partial<PaperAdapter> = {}): Device {
+  const { name = 'paper', features = [], subgroupSize = 0 } = adapter;
+  const limits = { ...DEFAULT_LIMITS, ...adapter.limits };
+  const gpu = paperGpu({ limits, features: new Set(features) } as unknown as GPUDevice);
+  return {
+    gpu,
+    info: { description: name } as GPUAdapterInfo,
+    name,
+    isCpu: false,
+    sharedKernels: false,
+    subgroupSize,
+    pool: new Pool(gpu),
+    maxBinding: limits.maxStorageBufferBindingSize,
+    variants: {},
+    tensorCores: false,
+    precision: 'full',
+    tuning: { best: new Map(), noted: null },
+    pipelines: new Map(),
+    dump: null,
+    failure: null,
+  };
+}

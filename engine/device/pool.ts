@@ -1,7 +1,18 @@
 import { AdawnError, DeviceError } from '../errors.ts';
-import type { Extent } from '../record/tensor.ts';
 
 const MIB = 2 ** 20;
+
+// WebGPU's numbers for what a buffer or texture is used for; its own names exist only where an adapter can be
+// had, and recording on paper needs none.
+const [MAP_READ, COPY_SRC, COPY_DST, UNIFORM, STORAGE] = [0x1, 0x4, 0x8, 0x40, 0x80];
+const [TEXTURE_COPY_DST, TEXTURE_STORAGE] = [0x2, 0x8];
+
+/** Size of an rgba32float texture array, in texels of four floats. */
+export interface Extent {
+  readonly width: number;
+  readonly height: number;
+  readonly layers: number;
+}
 
 /** Bytes of GPU memory held through this engine. */
 export interface MemoryReport {
@@ -56,19 +67,18 @@ export class Pool {
           `${(limit / MIB).toFixed(0)} MiB: use --light, a smaller --size, --ch or --batch`,
       );
     }
-    const { STORAGE, COPY_SRC, COPY_DST } = GPUBufferUsage;
     return this.buffer(size, STORAGE | COPY_SRC | COPY_DST, label);
   }
 
   /** A buffer of at least `bytes` to copy results into and map; unmapped when it is released. */
   acquireStaging(bytes: number): GPUBuffer {
     const size = Math.max(LEAST_STAGING, 2 ** Math.ceil(Math.log2(bytes)));
-    return this.buffer(size, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST, 'staging');
+    return this.buffer(size, MAP_READ | COPY_DST, 'staging');
   }
 
   /** A uniform buffer of exactly `bytes`. */
   acquireUniform(bytes: number, label: string): GPUBuffer {
-    return this.buffer(bytes, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST, label);
+    return this.buffer(bytes, UNIFORM | COPY_DST, label);
   }
 
   private buffer(size: number, usage: number, label: string): GPUBuffer {
@@ -82,7 +92,7 @@ export class Pool {
       this.gpu.createTexture({
         size: [width, height, layers],
         format: 'rgba32float',
-        usage: GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_DST,
+        usage: TEXTURE_STORAGE | TEXTURE_COPY_DST,
       });
     const bytes = width * height * layers * 16;
     return this.take(`${width}x${height}x${layers}`, bytes, label, make) as GPUTexture;

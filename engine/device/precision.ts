@@ -1,12 +1,7 @@
 import { DeviceError } from '../errors.ts';
-import type { Device } from './device.ts';
+import type { Device, Precision } from './device.ts';
 
-/**
- * full: everything in float32. mixed: convolutions convert their operands to 16 bits when they multiply them;
- * sums, weights, statistics, losses and everything else stay in float32.
- */
-export const PRECISIONS = ['full', 'mixed'] as const;
-export type Precision = (typeof PRECISIONS)[number];
+export const PRECISIONS: readonly Precision[] = ['full', 'mixed'];
 
 /**
  * Has what is recorded from now on computed in this precision.

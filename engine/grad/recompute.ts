@@ -32,11 +32,15 @@ function expectPure(first: number): void {
  * What `build` gives, without keeping what it computes in between: on the way back `build` is recorded a
  * second time, right before the gradients that need it. Costs its forward pass once more, and saves all of
  * its memory but `inputs`. The same kernels sum in the same order, so results are equal to the bit.
- * @param inputs everything differentiable that `build` reads: activations and weights
+ * @param inputs everything differentiable that `build` reads: activations and weights; or a function that
+ *   knows them once `build` has run
  * @param build records ops on them, the same at every call; it may not write tensors that live on
  * @throws AdawnError when it reads what is no input or writes what lives on
  */
-export function checkpoint(inputs: readonly Tensor[], build: () => Tensor): Tensor {
+export function checkpoint(
+  inputs: readonly Tensor[] | (() => readonly Tensor[]),
+  build: () => Tensor,
+): Tensor {
   const { nodes: firstNode, launches } = recorder();
   const firstLaunch = launches.length;
   // A padded copy kept from now to the way back would be an activation kept.
@@ -45,9 +49,10 @@ export function checkpoint(inputs: readonly Tensor[], build: () => Tensor): Tens
   if (![...inside].some(({ outputs }) => outputs.includes(y))) {
     throw new AdawnError(`checkpoint: ${nameOf(y)} is not computed by it`);
   }
-  expectClosed(inside, inputs);
+  const all = typeof inputs === 'function' ? inputs() : inputs;
+  expectClosed(inside, all);
   expectPure(firstLaunch);
   // The last node of a tensor is what the autograd finds: this hides those inside.
-  differentiable('checkpoint', inputs, [y], { recompute: () => [build()] });
+  differentiable('checkpoint', all, [y], { recompute: () => [build()] });
   return y;
 }

@@ -2,26 +2,10 @@ import { ShapeError } from '../errors.ts';
 import { lanes } from '../record/lanes.ts';
 import { differentiable, grid1d, intermediate, launch, recorder, variantOf } from '../record/recorder.ts';
 import { elements, show } from '../record/shape.ts';
-import type { Spectrum } from '../record/spectrum.ts';
+import type { SpectralLayer, Spectrum, Updates } from '../record/spectrum.ts';
 import type { Tensor } from '../record/tensor.ts';
 import { batched } from './spectralNorm/batch.ts';
 import { naiveBackward, naiveScale, naiveSpectrum } from './spectralNorm/naive.ts';
-
-/** A weight under spectral norm, with its persistent vectors. */
-export interface SpectralLayer {
-  /** [O,...] */
-  readonly w: Tensor;
-  /** [O] */
-  readonly u: Tensor;
-  /** [rest] */
-  readonly v: Tensor;
-}
-
-/** Whether a call of a layer advances its power iteration (training mode), and how many calls there are. */
-export interface Updates {
-  readonly calls: number;
-  readonly update: boolean;
-}
 
 function checkLayer({ w, u, v }: SpectralLayer): void {
   const O = w.shape[0];

@@ -1,5 +1,6 @@
+import type { Extent } from '../device/pool.ts';
 import type { Launch } from '../record/recorder.ts';
-import { bytesOf, type Extent, rootOf, type Tensor } from '../record/tensor.ts';
+import { bytesOf, rootOf, type Tensor } from '../record/tensor.ts';
 
 /** Something that takes memory from one launch to another. */
 export interface Lifetime {

@@ -1,5 +1,6 @@
+import type { Extent } from '../device/pool.ts';
 import type { Launch } from '../record/recorder.ts';
-import { type Extent, rootOf, type Tensor } from '../record/tensor.ts';
+import { rootOf, type Tensor } from '../record/tensor.ts';
 import { type Claim, packArenas } from './arenas.ts';
 import { extentBytes, intervalsOf, largestLive } from './lifetimes.ts';
 import { fillTextures } from './textures.ts';

@@ -1,4 +1,4 @@
-import type { Extent } from '../record/tensor.ts';
+import type { Extent } from '../device/pool.ts';
 import { extentBytes, type Interval, ORDERS } from './lifetimes.ts';
 
 /** The smallest extent that holds `a`, and `b` from a layer on. */
@@ -37,8 +37,8 @@ function freeLayer({ held }: Filling, { first, last, extent }: Interval): number
 }
 
 /**
- * Finds the texture that needs the fewest extra bytes to hold `interval`, and the first free layer in it. Ties
- * go to the smaller texture; null means that a texture of its own is no dearer.
+ * Finds the texture that needs the fewest extra bytes to hold `interval`, and the first free layer in it.
+ * Ties go to the smaller texture; null means that a texture of its own is no dearer.
  */
 function bestSlot(slots: readonly Filling[], interval: Interval): { slot: Filling; layer: number } | null {
   let best: { slot: Filling; layer: number } | null = null;
@@ -79,8 +79,8 @@ function fill(intervals: readonly Interval[], order: Order): Filling[] {
 }
 
 /**
- * Shares textures among intervals that do not live at the same time, and layers of textures among those that do:
- * the way that takes the fewest bytes of those tried.
+ * Shares textures among intervals that do not live at the same time, and layers of textures among those that
+ * do: the way that takes the fewest bytes of those tried.
  */
 export function fillTextures(intervals: readonly Interval[]): Filling[] {
   const bytes = (slots: readonly Filling[]) => slots.reduce((sum, s) => sum + extentBytes(s.extent), 0);

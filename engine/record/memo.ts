@@ -1,16 +1,6 @@
 import { recorder, writtenBy } from './recorder.ts';
 import { bytesOf, rootOf, type Tensor } from './tensor.ts';
 
-/** A result that stays valid until a tensor it came from is written: packed weights, tiles of a picture. */
-export interface Remembered {
-  readonly value: unknown;
-  readonly sources: readonly Tensor[];
-  /** Latest launches that had written the sources when it was made. */
-  readonly versions: readonly number[];
-  /** Launches there were at its latest use. */
-  used: number;
-}
-
 /** On a GPU a result that was not used for this many launches is made again rather than kept, … */
 const IDLE_LAUNCHES = 256;
 /** … if its sources have at least so many bytes. */

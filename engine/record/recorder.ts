@@ -1,9 +1,9 @@
 import type { Device } from '../device/device.ts';
 import { type BindingKind, bindingsOf, type KernelSpec } from '../device/kernel.ts';
+import type { Extent } from '../device/pool.ts';
 import { AdawnError, KernelError, ShapeError } from '../errors.ts';
-import type { Remembered } from './memo.ts';
 import { type Shape, show } from './shape.ts';
-import { bytesOf, type Extent, expectAlive, makeTensor, rootOf, type Tensor, viewOf } from './tensor.ts';
+import { bytesOf, expectAlive, makeTensor, rootOf, type Tensor, viewOf } from './tensor.ts';
 import { latestWrite, noteWrite, noWrites, type Writes, writtenAt } from './writes.ts';
 
 /** A box of vec4f in a buffer that the queue copies into a texture. */
@@ -52,6 +52,16 @@ export interface GraphNode {
   readonly reads: readonly Tensor[];
   /** Latest launches that had written those when the op was recorded (`writtenBy`). */
   readonly versions: readonly number[];
+}
+
+/** A result that stays valid until a tensor it came from is written: packed weights, tiles of a picture. */
+export interface Remembered {
+  readonly value: unknown;
+  readonly sources: readonly Tensor[];
+  /** Latest launches that had written the sources when it was made. */
+  readonly versions: readonly number[];
+  /** Launches there were at its latest use. */
+  used: number;
 }
 
 /** What `record` fills: the launches in order, and the graph for differentiation. */

@@ -15,3 +15,19 @@ export interface Spectrum {
   /** [K,M] */
   readonly v: Tensor;
 }
+
+/** A weight under spectral norm, with its persistent vectors. */
+export interface SpectralLayer {
+  /** [O,...] */
+  readonly w: Tensor;
+  /** [O] */
+  readonly u: Tensor;
+  /** [rest] */
+  readonly v: Tensor;
+}
+
+/** Whether a call of a layer advances its power iteration (training mode), and how many calls there are. */
+export interface Updates {
+  readonly calls: number;
+  readonly update: boolean;
+}

@@ -1,13 +1,7 @@
 import type { Device } from '../device/device.ts';
+import type { Extent } from '../device/pool.ts';
 import { AdawnError, ShapeError } from '../errors.ts';
 import { elements, type Shape, show } from './shape.ts';
-
-/** Size of an rgba32float texture array, in texels of four floats. */
-export interface Extent {
-  readonly width: number;
-  readonly height: number;
-  readonly layers: number;
-}
 
 /** Bytes of GPU memory a tensor owns for longer than one program. */
 export interface Storage {

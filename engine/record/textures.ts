@@ -1,6 +1,7 @@
 import type { Device } from '../device/device.ts';
+import type { Extent } from '../device/pool.ts';
 import { COPY_ROW, copyRegions, intermediate, launch, recorder } from './recorder.ts';
-import { type Extent, makeTensor, type Tensor } from './tensor.ts';
+import { makeTensor, type Tensor } from './tensor.ts';
 
 // Textures as lavapipe likes them: it reads them two to three times as fast as buffers, but stores to buffers
 // and lets the queue copy them ten times as fast as it stores to textures. So no kernel stores texels.

@@ -18,8 +18,8 @@ function namer(): (tensor: Tensor) => string {
 }
 
 /**
- * A program as a table, a line a launch: op and pass, kernel, workgroups, what it reads and, behind an arrow, what
- * it writes. Intermediates are numbered as they appear.
+ * A program as a table, a line a launch: op and pass, kernel, workgroups, what it reads and, behind an arrow,
+ * what it writes. Intermediates are numbered as they appear.
  */
 export function printLaunches(launches: readonly Launch[]): string {
   const nameOf = namer();

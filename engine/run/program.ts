@@ -1,5 +1,6 @@
-import { checkDevice, type Device, type Pipeline, pipelineFor, withinMemory } from '../device/device.ts';
+import { checkDevice, type Device, type Pipeline, withinMemory } from '../device/device.ts';
 import { kernelKey } from '../device/kernel.ts';
+import { pipelineFor } from '../device/pipelines.ts';
 import { untilDone } from '../device/waiting.ts';
 import { AdawnError } from '../errors.ts';
 import { applyPasses } from '../plan/passes.ts';

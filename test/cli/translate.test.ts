@@ -2,8 +2,10 @@ import { copyFile, cp, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFil
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { decodeFile } from '../../train/data/decode.ts';
+import { isMarked } from '../../train/data/png.ts';
 import { drawPictures } from '../train/pictures.ts';
 import { inPairs, run } from './process.ts';
 
@@ -45,8 +47,8 @@ describe('translating', () => {
     await truncate(join(input, 'sub', 'cut.png'), 300);
     const { code, out, err } = await translate(input, 'out', '--size', '32', '--heatmap', '--grid');
     expect(code).toBe(0);
-    expect(out).toBe(`5 translated, 2 skipped: ${join(root, 'out')}\n`);
-    expect(err).toMatch(/skipped: \S+bad\.jpg .*\nskipped: \S+cut\.png .*\n$/);
+    expect(out).toBe(`5 translated, 2 left out: ${join(root, 'out')}\n`);
+    expect(err).toMatch(/\S+bad\.jpg is a text file, .*; left out\n\S+cut\.png .*; left out\n$/);
     const names = ['a', 'a.png', 'grid.png', 'sub/b', 'two words ü'];
     const expected = [...names.flatMap((name) => [`${name}.png`, `${name}.heatmap.png`]), 'grid.png'];
     expect(await filesIn('out')).toEqual(expected.sort());
@@ -54,19 +56,43 @@ describe('translating', () => {
     expect(await sizeOf('out/a.heatmap.png')).toEqual([32, 32]);
     const [width, height] = await sizeOf('out/grid.png'); // five columns of input, heat map, output
     expect([Math.floor(width / 32), Math.floor(height / 32)]).toEqual([5, 3]);
+    // So that the same command may replace them.
+    for (const name of ['a.png', 'a.heatmap.png', 'grid.png']) {
+      expect(await isMarked(join(root, 'out', name), 'translation'), name).toBe(true);
+    }
     // The same picture gives the same translation, in any place and under any name.
     const bytes = await Promise.all(names.map((name) => readFile(join(root, 'out', `${name}.png`))));
     for (const other of bytes) expect(other.equals(bytes[0])).toBe(true);
   });
 
-  test('one picture, either way, with weights of PyTorch as well', async () => {
+  test('pictures, either way, with weights of PyTorch as well, over a background', async () => {
+    const clear = { width: 40, height: 40, channels: 4, background: '#12345600' } as const;
+    await sharp({ create: clear }).png().toFile(join(root, 'clear.png'));
+    await sharp({ create: { ...clear, background: '#0000ff' } })
+      .png()
+      .toFile(join(root, 'blue.png'));
+    const over = [join(root, 'blue.png'), '--background', 'blue', '--size', '32'];
     const torch = ['--weights', fixture('six.zip.pt'), '--input', cat, '--output', join(root, 'pt')];
     const ended = await inPairs([
       () => translate(cat, 'AtoB', '--size', '32'),
       () => translate(cat, 'BtoA', '--size', '32', '--direction', 'BtoA'),
       () => run('translate', ...torch, '--size', '32'),
+      () =>
+        run(
+          'translate',
+          '--weights',
+          WEIGHTS,
+          '--output',
+          join(root, 'over'),
+          '--input',
+          join(root, 'clear.png'),
+          ...over,
+        ),
     ]);
-    expect(ended.map(({ code }) => code)).toEqual([0, 0, 0]);
+    expect(ended.map(({ code }) => code)).toEqual([0, 0, 0, 0]);
+    const both = ['clear.png', 'blue.png'].map((name) => readFile(join(root, 'over', name)));
+    const [transparent, painted] = await Promise.all(both);
+    expect(transparent.equals(painted)).toBe(true);
     const [there, back, pt] = await Promise.all(
       ['AtoB', 'BtoA', 'pt'].map((name) => readFile(join(root, name, 'cat-0000.png'))),
     );
@@ -82,7 +108,7 @@ describe('translating', () => {
     const weights = (file: string) =>
       run('translate', '--weights', file, '--input', cat, '--output', join(root, 'x'));
     const cases: [() => ReturnType<typeof run>, RegExp][] = [
-      [() => translate(join(root, 'text.png'), 'x'), /the picture could not be read/],
+      [() => translate(join(root, 'text.png'), 'x'), /the picture could not be translated/],
       [() => translate(join(root, 'nothing'), 'x'), /--input \S+nothing holds no pictures/],
       [() => translate(join(root, 'absent'), 'x'), /--input \S+absent does not exist/],
       [
@@ -91,7 +117,7 @@ describe('translating', () => {
       ],
       [
         () => translate(cat, 'file/out', '--size', '32'),
-        /cannot be written: part of the path is not a folder/,
+        /--output \S+ cannot be used: part of the path is not a folder/,
       ],
       [() => translate(cat, 'x', '--size', '30'), /--size must be a multiple of 4, got 30/],
       [() => translate(cat, 'x', '--size', '4'), /--size must be a whole number of at least 8, got 4/],
@@ -101,7 +127,9 @@ describe('translating', () => {
       ],
       [() => weights(join(root, 'absent.pt')), /absent\.pt: no such file or folder/],
       [() => weights(cat), /cat-0000\.png: not a checkpoint: neither PyTorch/],
-      [() => run('translate', '--input', cat), /Missing required arguments: weights, output/],
+      [() => run('translate', '--input', cat), /--weights, --output must be given/],
+      [() => run('translate', '--weight', WEIGHTS, '--input', cat), /Unknown argument: weight/],
+      [() => translate(cat, 'x', '--background', 'blurple'), /"blurple" is no colour/],
     ];
     const ended = await inPairs(cases.map(([work]) => work));
     cases.forEach(([, message], i) => {

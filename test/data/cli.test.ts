@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,8 +10,9 @@ import { formatDuration, Progress } from '../../cli/common/progress.ts';
 import { describeError, UsageError } from '../../cli/common/run.ts';
 import { decodeFile } from '../../train/data/decode.ts';
 import { DataError } from '../../train/data/errors.ts';
+import { drawPictures } from '../train/pictures.ts';
 
-const tsx = createRequire(import.meta.url).resolve('tsx/cli');
+const tsx = createRequire(import.meta.url).resolve('tsx/esm');
 const cli = fileURLToPath(new URL('../../cli/data.ts', import.meta.url));
 let folder: string;
 
@@ -20,13 +21,27 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-/** Runs cli/data.ts in the temporary folder, as a user would. */
-function run(...args: string[]): Promise<{ code: number | null; out: string; err: string }> {
-  const child = spawn(process.execPath, [tsx, cli, ...args], { cwd: folder });
+/** Starts cli/data.ts in the temporary folder, as a user would. */
+const start = (args: string[]) =>
+  spawn(process.execPath, ['--import', tsx, cli, ...args], { cwd: folder, stdio: 'pipe' });
+
+function ended(child: ReturnType<typeof start>): Promise<{ code: number | null; out: string; err: string }> {
   let [out, err] = ['', ''];
   child.stdout.on('data', (chunk) => (out += chunk));
   child.stderr.on('data', (chunk) => (err += chunk));
   return new Promise((resolve) => child.on('close', (code) => resolve({ code, out, err })));
+}
+
+const run = (...args: string[]) => ended(start(args));
+
+/** Sends the signal of Ctrl-C twice, as soon as the command shows progress. */
+function runInterrupted(...args: string[]) {
+  const child = start(args);
+  child.stderr.once('data', () => {
+    child.kill('SIGINT');
+    setTimeout(() => child.kill('SIGINT'), 10);
+  });
+  return ended(child);
 }
 
 describe('cli/data.ts', () => {
@@ -45,28 +60,57 @@ describe('cli/data.ts', () => {
 
     await mkdir(join(folder, 'toy/trainA/more'));
     await writeFile(join(folder, 'toy/trainA/more/cat-0000.jpg'), 'GIF89a and then nothing');
-    const prepared = await run(
-      'prepare',
-      'toy/trainA',
-      'toy/trainB',
-      'mine',
-      '--size',
-      '16',
-      '--test',
-      '0.25',
-    );
+    await writeFile(join(folder, 'toy/trainA/IMG.HEIC'), '\0\0\0\x18ftypheic\0\0\0\0mif1heic');
+    const heic = 'toy/trainA: 1 file is left out: IMG.HEIC (HEIC: convert it to JPEG or PNG)';
+    const sources = ['toy/trainA', 'toy/trainB'];
+    const prepared = await run('prepare', ...sources, 'mine', '--size', '16', '--test', '0.25');
     expect(prepared.code).toBe(0);
-    expect(prepared.out).toContain('mine: 8 pictures of 16x16, 1 left out');
-    expect(prepared.out).toMatch(/left out: toy\/trainA\/more\/cat-0000.jpg is a damaged GIF picture/);
+    expect(prepared.out).toContain('mine: 8 pictures of 16x16, 2 left out');
+    expect(prepared.out).toMatch(/toy\/trainA\/more\/cat-0000.jpg is a damaged GIF picture .*; left out\n/);
+    expect(prepared.out).toContain(heic);
     const picture = await decodeFile(
       join(folder, 'mine/testB', (await readdir(join(folder, 'mine/testB')))[0]),
     );
     expect([picture.width, picture.height]).toEqual([16, 16]);
 
     const inspected = await run('inspect', 'toy');
-    expect(inspected.out).toContain('trainA: 4 pictures, 32x32, 1 unreadable\ntrainB: 4 pictures, 32x32\n');
-    expect(inspected.out).toContain('left out: toy/trainA/more/cat-0000.jpg is a damaged GIF');
+    expect(inspected.out).toContain('trainA: 4 pictures, 32x32, 2 left out\ntrainB: 4 pictures, 32x32\n');
+    expect(inspected.out).toMatch(/toy\/trainA\/more\/cat-0000.jpg is a damaged GIF .*; left out\n/);
+    expect(inspected.out).toContain(heic);
     expect(existsSync(join(folder, 'toy-sheet.png'))).toBe(true);
+  });
+
+  it('replaces its own work only', { timeout: 90_000 }, async () => {
+    await drawPictures(join(folder, 'own'), { train: 2, test: 0, size: 16 });
+    const [drawn] = await Promise.all([
+      run('draw', 'own', '--train', '1'),
+      run('inspect', 'own', '--examples', '1'),
+    ]);
+    expect(drawn.err).toBe('error: own/trainA holds 2 pictures already: choose another name or remove it\n');
+    const sheet = join(folder, 'own-sheet.png');
+    const before = await readFile(sheet);
+    expect((await run('inspect', 'own')).code).toBe(0);
+    expect((await readFile(sheet)).equals(before)).toBe(false);
+    await writeFile(sheet, 'mine');
+    const refused = await run('inspect', 'own');
+    expect(refused.err).toMatch(
+      /^error: own-sheet\.png is no contact sheet of adawn's and is kept: name another/,
+    );
+    expect(await readFile(sheet, 'utf8')).toBe('mine');
+  });
+
+  it('stops at Ctrl-C and goes on from there', { timeout: 90_000 }, async () => {
+    await drawPictures(join(folder, 'many'), { train: 30, test: 0, size: 96 });
+    const args = ['prepare', 'many/trainA', 'many/trainB', 'half', '--size', '300'];
+    // As npx and tsx do, which pass on what the terminal has sent to all: the signal comes twice.
+    const first = await runInterrupted(...args);
+    expect([first.code, first.err]).toEqual([
+      130,
+      expect.stringMatching(/half: stopped, \d+ of 60 pictures are there; the same command goes on\n$/),
+    ]);
+    const second = await run(...args);
+    expect(second.err).toMatch(/^half: going on, \d+ of 60 pictures are there\n/);
+    expect(second.out).toBe('half: 60 pictures of 300x300, 0 left out\n');
   });
 
   it('says in one sentence what is wrong', { timeout: 90_000 }, async () => {
@@ -76,6 +120,10 @@ describe('cli/data.ts', () => {
       run('prepare', 'one'),
       run('draw', 'x', '--size', '-3'),
       run('prepare', 'p', 'q', 'r'),
+      run('prepare', 'p', 'q', 'r', '--seed', 'abc'),
+      run('draw', 'x', '--seed', '1.5'),
+      run('inspect', 'x', '--data-rot', 'y'),
+      run('prepare', 'p', 'q', 'r', '--background', 'blurple'),
     ]);
     for (const { code, err } of results) {
       expect(code).toBe(1);
@@ -85,6 +133,12 @@ describe('cli/data.ts', () => {
     expect(results[0].err).toContain('there is no data set "nowhere"');
     expect(results[3].err).toBe('error: --size must be a whole number of at least 8, got -3\n');
     expect(results[4].err).toBe('error: there is no folder p\n');
+    expect(results[5].err).toBe('error: --seed takes a number\n');
+    expect(results[6].err).toBe('error: --seed must be a whole number of at least 0, got 1.5\n');
+    expect(results[7].err).toBe('error: Unknown argument: data-rot (--help shows the usage)\n');
+    expect(results[8].err).toBe(
+      'error: the background "blurple" is no colour: write a name such as white, or #rrggbb\n',
+    );
     const help = await run('--help');
     expect([help.code, help.out.includes('inspect dataset/selfie2anime')]).toEqual([0, true]);
   });

@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { preprocess } from '../../train/data/augment.ts';
 import { decodeFile } from '../../train/data/decode.ts';
@@ -74,6 +75,24 @@ describe('the training stream', patience, () => {
     for (const [i, { a, b }] of batches.entries()) {
       expect(a).toEqual(preprocess(await decodeFile(trainA.files[i % 5]), size));
       expect(b).toEqual(preprocess(await decodeFile(trainB.files[i % 3]), size));
+    }
+  });
+
+  it('shows transparent pictures over the background of their source, on any thread', async () => {
+    const rgba = Buffer.alloc(size * size * 4, Uint8Array.of(10, 200, 30, 0));
+    const clear = join(root, 'clear.png');
+    await sharp(rgba, { raw: { width: size, height: size, channels: 4 } })
+      .png()
+      .toFile(clear);
+    for (const [background, red] of [
+      [undefined, 10],
+      [[255, 255, 255] as const, 255],
+    ] as const) {
+      const source: Source = { ...trainA, files: [clear], background };
+      for (const threads of [0, 1]) {
+        const [{ a }] = await take(1, { trainA: source, threads });
+        expect(a[0]).toBeCloseTo((red / 255 - 0.5) / 0.5, 6);
+      }
     }
   });
 

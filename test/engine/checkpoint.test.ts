@@ -13,7 +13,7 @@ import { spectralNorm } from '../../engine/ops/spectralNorm.ts';
 import { allocate, release, type Tensor } from '../../engine/record/tensor.ts';
 import { type Recording, trace } from '../../engine/run/program.ts';
 import { evaluate, read, tensorFrom } from '../../engine/run/transfer.ts';
-import { DEFAULTS, type UgatitConfig } from '../../model/ugatit.ts';
+import { DEFAULTS, type UgatitConfig } from '../../model/ugatit/ugatit.ts';
 import { readLosses, runStep } from '../../train/session.ts';
 import { values } from '../cases/types.ts';
 import { useDevice } from '../device.ts';

@@ -8,10 +8,10 @@ import { scalar } from '../../engine/record/constants.ts';
 import { reshape } from '../../engine/record/recorder.ts';
 import { allocate, release, type Tensor } from '../../engine/record/tensor.ts';
 import { evaluate, read, tensorFrom, upload } from '../../engine/run/transfer.ts';
-import { plainSpec } from '../../model/layers.ts';
-import { allocateEnsemble, type Ensemble, freeEnsemble, lookup } from '../../model/network.ts';
+import { allocateEnsemble, type Ensemble, freeEnsemble } from '../../model/ensemble.ts';
 import { type Collection, collect, collection, optimise } from '../../model/optimise.ts';
 import { allocateGroup, freeGroup, type ParameterGroup } from '../../model/parameters.ts';
+import { declare, scopeOf } from '../../model/scope.ts';
 import { values } from '../cases/types.ts';
 import { useDevice } from '../device.ts';
 
@@ -19,7 +19,10 @@ const gpu = useDevice();
 
 const C = 64;
 const init = { kind: 'constant', value: 0 } as const;
-const specs = ['a', 'b', 'w'].map((name) => plainSpec(name, name === 'w' ? [C, C] : [C], init));
+const shapeOf = (name: string) => (name === 'w' ? [C, C] : [C]);
+const specs = declare((p) => {
+  for (const name of ['a', 'b', 'w']) p.tensor(name, { shape: shapeOf(name), init });
+}, 2 ** 27);
 
 let ensemble: Ensemble;
 let gradientGroup: ParameterGroup;
@@ -42,7 +45,7 @@ afterAll(() => {
   for (const tensor of [x, hyper]) release(gpu.device, tensor);
 });
 
-const parameter = (name: string) => lookup(ensemble, 'net')(name)[0];
+const parameter = (name: string) => scopeOf(ensemble, 'net').tensor(name, { shape: shapeOf(name), init });
 const gradientOf = (name: string) => gradientGroup.tensors.get(`net.${name}`)![0];
 
 beforeEach(() => {

@@ -1,12 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { openDevice } from '../../engine/device/device.node.ts';
-import { closeDevice, type Device, hasTensorCores, pipelineFor } from '../../engine/device/device.ts';
+import { closeDevice, type Device, hasTensorCores } from '../../engine/device/device.ts';
 import { bindingsOf, type KernelSpec, kernelKey, specialise } from '../../engine/device/kernel.ts';
 import { shareText } from '../../engine/device/launchSizes.ts';
+import { pipelineFor } from '../../engine/device/pipelines.ts';
 import { chooseConv } from '../../engine/ops/conv2d/choose.ts';
 import { convSizes } from '../../engine/ops/conv2d.ts';
 import { withRecorder } from '../../engine/record/recorder.ts';
-import { DEFAULTS, type UgatitConfig } from '../../model/ugatit.ts';
+import { DEFAULTS, type UgatitConfig } from '../../model/ugatit/ugatit.ts';
 import { allCases } from '../cases/index.ts';
 import { useDevice } from '../device.ts';
 import { TINY, traceStep } from './models.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openDevice } from '../../engine/device/device.node.ts';
 import { closeDevice, type Device } from '../../engine/device/device.ts';
-import { createUgatit, freeUgatit } from '../../model/ugatit.ts';
+import { createUgatit, freeUgatit } from '../../model/ugatit/ugatit.ts';
 import { useDevice } from '../device.ts';
 import { lossesOf } from '../train/session.ts';
 import { TINY } from './models.ts';

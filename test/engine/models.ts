@@ -2,8 +2,8 @@ import type { Device } from '../../engine/device/device.ts';
 import { paperDevice } from '../../engine/device/paper.ts';
 import { allocate, type Tensor } from '../../engine/record/tensor.ts';
 import { type Recording, trace } from '../../engine/run/program.ts';
-import { type Losses, trainingStep } from '../../model/trainingStep.ts';
-import { createUgatit, DEFAULTS, type UgatitConfig } from '../../model/ugatit.ts';
+import { type Losses, trainingStep } from '../../model/ugatit/trainingStep.ts';
+import { createUgatit, DEFAULTS, type UgatitConfig } from '../../model/ugatit/ugatit.ts';
 
 /** The smallest model that has every part. */
 export const TINY: UgatitConfig = { ...DEFAULTS, size: 32, ch: 4, nRes: 1, disLayers: [4, 3] };

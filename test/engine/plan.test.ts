@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { bytesOf, rootOf, type Tensor } from '../../engine/record/tensor.ts';
-import { DEFAULTS, type UgatitConfig } from '../../model/ugatit.ts';
+import { DEFAULTS, type UgatitConfig } from '../../model/ugatit/ugatit.ts';
 import { useDevice } from '../device.ts';
 import { TINY, traceStep } from './models.ts';
 

@@ -3,12 +3,13 @@ import { vjp } from '../../engine/grad/autograd.ts';
 import { release, type Tensor } from '../../engine/record/tensor.ts';
 import { dispose, record, run } from '../../engine/run/program.ts';
 import { read, tensorFrom } from '../../engine/run/transfer.ts';
-import { discriminator, discriminatorSpecs } from '../../model/discriminator.ts';
-import { generator, generatorSpecs } from '../../model/generator.ts';
-import type { Lookup } from '../../model/layers.ts';
+import { allocateEnsemble, type Ensemble, freeEnsemble } from '../../model/ensemble.ts';
 import { toAuthors } from '../../model/layout.ts';
-import { allocateEnsemble, type Ensemble, freeEnsemble, lookup } from '../../model/network.ts';
-import { getTensor, type ParameterSpec, setTensor } from '../../model/parameters.ts';
+import { getTensor, setTensor } from '../../model/parameters.ts';
+import { type Scope, scopeOf } from '../../model/scope.ts';
+import type { ParameterSpec } from '../../model/spec.ts';
+import { discriminator, discriminatorSpecs } from '../../model/ugatit/discriminator.ts';
+import { generator, generatorSpecs } from '../../model/ugatit/generator.ts';
 import { type Golden, maxError, nhwc, openGolden, toNhwc } from './golden.ts';
 
 /** Error of one tensor, ours and PyTorch float32's, against float64 (max |difference| / max |value|). */
@@ -30,12 +31,13 @@ interface NetConfig {
 const OUTPUTS = ['out', 'cam_logit', 'heatmap'] as const;
 
 function specsOf(config: NetConfig, maxBinding: number): ParameterSpec[] {
-  if (config.kind === 'dis') return discriminatorSpecs({ ch: config.ch, layers: config.n_layers! });
+  if (config.kind === 'dis')
+    return discriminatorSpecs({ ch: config.ch, layers: config.n_layers! }, maxBinding);
   const { ch, n_res: nRes = 0, h: size } = config;
   return generatorSpecs({ light: config.kind === 'light', ch, nRes, size }, maxBinding);
 }
 
-function build(config: NetConfig, p: Lookup, x: Tensor): Tensor[] {
+function build(config: NetConfig, p: Scope, x: Tensor): Tensor[] {
   if (config.kind === 'dis') {
     const dis = { ch: config.ch, layers: config.n_layers! };
     const { logit, camLogit, heatmap } = discriminator(p, dis, x, { calls: 1, update: true });
@@ -87,7 +89,7 @@ export async function networkErrors(device: Device, path: string): Promise<Tenso
   const { parameters } = ensemble;
   const blocks = parameters.specs.flatMap((spec) => parameters.tensors.get(spec.name)!);
   const program = await record(device, () => {
-    const ys = build(config, lookup(ensemble, 'net'), x);
+    const ys = build(config, scopeOf(ensemble, 'net'), x);
     const grads = vjp(ys, cotangents, [x, ...blocks]);
     const named = grads.map((g, i) => [`grad${i}`, g] as const);
     return Object.fromEntries([...OUTPUTS.map((name, i) => [name, ys[i]] as const), ...named]);

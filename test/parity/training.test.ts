@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { read } from '../../engine/run/transfer.ts';
-import { initialise } from '../../model/network.ts';
-import { createUgatit, DEFAULTS, freeUgatit } from '../../model/ugatit.ts';
+import { initialise } from '../../model/ensemble.ts';
+import { createUgatit, DEFAULTS, freeUgatit } from '../../model/ugatit/ugatit.ts';
 import { closeSession, openSession, readLosses, runStep } from '../../train/session.ts';
 import { useDevice } from '../device.ts';
 import { goldenFiles } from './golden.ts';

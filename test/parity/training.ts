@@ -1,6 +1,7 @@
 import type { Device } from '../../engine/device/device.ts';
-import { getTensor, type ParameterGroup, type ParameterSpec, setTensor } from '../../model/parameters.ts';
-import { createUgatit, DEFAULTS, freeUgatit, type Ugatit } from '../../model/ugatit.ts';
+import { getTensor, type ParameterGroup, setTensor } from '../../model/parameters.ts';
+import type { ParameterSpec } from '../../model/spec.ts';
+import { createUgatit, DEFAULTS, freeUgatit, type Ugatit } from '../../model/ugatit/ugatit.ts';
 import { closeSession, openSession, readLosses, runStep } from '../../train/session.ts';
 import { type Golden, maxError, normError, openGolden, toNhwc } from './golden.ts';
 

@@ -1,6 +1,6 @@
 import type { Device } from '../../engine/device/device.ts';
-import { initialise } from '../../model/network.ts';
-import { createUgatit, freeUgatit, type UgatitConfig } from '../../model/ugatit.ts';
+import { initialise } from '../../model/ensemble.ts';
+import { createUgatit, freeUgatit, type UgatitConfig } from '../../model/ugatit/ugatit.ts';
 import { closeSession, openSession, readLosses, runStep, type Session } from '../../train/session.ts';
 import { values } from '../cases/types.ts';
 

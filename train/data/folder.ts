@@ -1,72 +1,19 @@
-import { readdir, stat } from 'node:fs/promises';
-import { extname, isAbsolute, join, resolve } from 'node:path';
+import { basename, join } from 'node:path';
+import { parseColour } from './colour.ts';
+import { isDirectory, resolveData, SPLITS, type Split } from './dataPath.ts';
 import { probeFile } from './decode.ts';
 import { DataError } from './errors.ts';
+import { leftOutSentences, type Skipped } from './leftOut.ts';
+import { commandOf, manifestPath, readManifest } from './manifest.ts';
+import { scanFolder } from './scan.ts';
+import { EXTENSIONS, type Sniffed } from './sniff.ts';
 import type { FileSource, Source } from './source.ts';
-import { TOY_NAME, type ToyOptions, toyDataset } from './toy/dataset.ts';
-
-/** The four folders of a data set, as the authors name them. */
-export const SPLITS = ['trainA', 'trainB', 'testA', 'testB'] as const;
-export type Split = (typeof SPLITS)[number];
-
-/** The extensions a folder scan takes, in any case: the authors' and the two that phones and cameras add. */
-export const EXTENSIONS = ['.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif', '.tiff', '.webp'];
-
-/** A file that is left out, and why. */
-export interface Skipped {
-  readonly file: string;
-  readonly problem: string;
-}
+import { type ToyOptions, toyDataset } from './toy/dataset.ts';
 
 export interface Dataset extends Record<Split, Source> {
   readonly name: string;
-  /** Files that are no pictures although their names say so. */
+  /** Files that are left out, and why. */
   readonly skipped: readonly Skipped[];
-}
-
-/** Where a data set is: a folder, or our own drawings. */
-export type DataLocation = { kind: 'toy' } | { kind: 'folder'; name: string; path: string };
-
-/**
- * Finds the data set that a user means by `nameOrPath`: `toy-cat2dog`, a folder NAME below `dataRoot`, or the
- * path of a folder. Throws a DataError with three lines of help when there is none.
- */
-export async function resolveData(nameOrPath: string, dataRoot = 'dataset'): Promise<DataLocation> {
-  if (nameOrPath === TOY_NAME) return { kind: 'toy' };
-  const below = join(dataRoot, nameOrPath);
-  for (const path of isAbsolute(nameOrPath) ? [nameOrPath] : [below, nameOrPath]) {
-    if (await isDirectory(path)) return { kind: 'folder', name: nameOf(path), path };
-  }
-  throw new DataError(`${missing(nameOrPath, below)}\n${help(nameOrPath, dataRoot)}`);
-}
-
-const nameOf = (path: string): string => resolve(path).split(/[\\/]/).pop() || 'data';
-
-const isDirectory = async (path: string): Promise<boolean> =>
-  (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
-
-const missing = (name: string, below: string): string =>
-  /[\\/]/.test(name)
-    ? `there is no data set folder ${name}`
-    : `there is no data set "${name}": neither ${below} nor ./${name} is a folder`;
-
-/** Where the data sets of the paper come from. */
-const origins: Record<string, string> = {
-  selfie2anime: 'see "Dataset" at https://github.com/taki0112/UGATIT',
-  cat2dog: 'see "Datasets" at https://github.com/HsinYingLee/DRIT',
-};
-
-/** Three lines: where to get the data, how to use one's own, and what works without any. */
-function help(nameOrPath: string, dataRoot: string): string {
-  const name = nameOf(nameOrPath);
-  const origin =
-    origins[name] ??
-    'horse2zebra, vangogh2photo and others: https://efrosgans.eecs.berkeley.edu/cyclegan/datasets/';
-  return [
-    `  get it: ${origin}; unpack it so that ${join(dataRoot, name)} holds ${SPLITS.join(', ')}`,
-    `  or use your own pictures: npx tsx cli/data.ts prepare PICTURES_A PICTURES_B ${join(dataRoot, name)}`,
-    `  or start without any: the data set "${TOY_NAME}" is drawn by adawn itself`,
-  ].join('\n');
 }
 
 export interface OpenOptions {
@@ -74,8 +21,14 @@ export interface OpenOptions {
   dataRoot?: string;
   /** The folders that must hold pictures; the others may be empty or missing. Default trainA and trainB. */
   need?: readonly Split[];
-  /** Told once about each file left out; default console.warn. */
+  /** What shows through transparent pictures, as in CSS (`white`); default: alpha is dropped. */
+  background?: string;
+  /** Whether a data set whose preparation did not finish is opened all the same, with a warning. */
+  unfinished?: boolean;
+  /** Told once what is left out, and what else one should know of the data set; default console.warn. */
   warn?: (message: string) => void;
+  /** Whether `warn` is told what is left out (default), or that is in `skipped` only. */
+  nameLeftOut?: boolean;
   /** For the drawn data set. */
   toy?: ToyOptions;
 }
@@ -83,13 +36,19 @@ export interface OpenOptions {
 /**
  * Finds a data set (see resolveData) and lists its pictures. Files that are plainly no pictures (empty, LFS
  * pointers, web pages) are reported by name and left out; damage further inside shows when they are decoded.
- * Throws DataError when a needed folder is missing or has no picture left.
+ * Throws DataError when a needed folder is missing or has no picture left, and for a data set that `prepare`
+ * has not finished.
  */
 export async function openDataset(nameOrPath: string, options: OpenOptions = {}): Promise<Dataset> {
   const { need = ['trainA', 'trainB'], warn = console.warn } = options;
   const location = await resolveData(nameOrPath, options.dataRoot);
+  if (location.note) warn(location.note);
   if (location.kind === 'toy') return { ...toyDataset(options.toy), skipped: [] };
   const { name, path } = location;
+  const background = options.background === undefined ? undefined : await parseColour(options.background);
+  const half = await halfMade(path);
+  if (half && !options.unfinished) throw new DataError(half);
+  if (half) warn(half);
   const skipped: Skipped[] = [];
   const sources = {} as Record<Split, FileSource>;
   for (const split of SPLITS) {
@@ -97,22 +56,43 @@ export async function openDataset(nameOrPath: string, options: OpenOptions = {})
     const found = await openFolder(folder);
     skipped.push(...found.skipped);
     if (need.includes(split)) demandPictures(folder, path, found);
-    sources[split] = found.source;
+    sources[split] = { ...found.source, background };
   }
-  for (const { file, problem } of skipped) warn(`${file} ${problem}; left out`);
+  if (options.nameLeftOut ?? true) for (const sentence of leftOutSentences(skipped)) warn(sentence);
   return { name, ...sources, skipped };
+}
+
+/** What to say of a data set whose preparation was stopped; null for any other. */
+async function halfMade(folder: string): Promise<string | null> {
+  const manifest = await readManifest(folder);
+  if (!manifest || manifest.finished) return null;
+  return (
+    `${folder} is half made: preparing its ${manifest.pictures} pictures did not finish; go on with ` +
+    `"${commandOf(manifest, folder)}" (or delete ${manifestPath(folder)} to use what is there)`
+  );
 }
 
 function demandPictures(folder: string, root: string, found: OpenedFolder): void {
   if (found.source.files.length > 0) return;
   if (!found.exists) {
     throw new DataError(
-      `${root} has no folder ${folder.slice(root.length + 1)}: a data set holds ${SPLITS.join(', ')} ` +
+      `${root} has no folder ${basename(folder)}: a data set holds ${SPLITS.join(', ')} ` +
         '("npx tsx cli/data.ts prepare" makes one from folders of pictures)',
     );
   }
-  const bad = found.skipped.length > 0 ? ` (${found.skipped.length} unreadable)` : '';
-  throw new DataError(`${folder} holds no pictures${bad}: put some there (${EXTENSIONS.join(' ')})`);
+  throw new DataError(noPictures(folder, found.skipped));
+}
+
+/** The sentence for a folder without a picture that can be read; what was left out of it is said behind. */
+export function noPictures(folder: string, skipped: readonly Skipped[]): string {
+  const unread = skipped.find(({ file }) => file === folder);
+  if (unread) return `${folder} ${unread.problem}`;
+  const sentences = leftOutSentences(skipped);
+  const first = sentences.slice(0, 5);
+  if (sentences.length > first.length) first.push(`and ${sentences.length - first.length} more`);
+  const none = sentences.length > 0 ? 'no pictures that can be read' : 'no pictures';
+  const what = `${folder} holds ${none}: put some there (${EXTENSIONS.join(' ')})`;
+  return [what, ...first].join('\n  ');
 }
 
 export interface OpenedFolder {
@@ -121,47 +101,46 @@ export interface OpenedFolder {
   readonly exists: boolean;
 }
 
-/** The pictures of one folder, looked at briefly: those whose first bytes are no picture's are left out. */
+/**
+ * The pictures of one folder, looked at briefly: those whose first bytes are no picture's are left out, and
+ * so are pictures of kinds that are not read, whatever the names of either.
+ */
 export async function openFolder(folder: string): Promise<OpenedFolder> {
-  const exists = await isDirectory(folder);
-  const files = exists ? await scanFolder(folder) : [];
-  const good: string[] = [];
-  const skipped: Skipped[] = [];
+  if (!(await isDirectory(folder))) {
+    return { source: { kind: 'files', label: folder, files: [] }, skipped: [], exists: false };
+  }
+  const { files, others, skipped } = await scanFolder(folder);
+  const named = await probeAll(files);
+  const good = files.filter((_, i) => 'format' in named[i]);
+  const bad = files.flatMap((file, i) => leftOut(file, named[i]) ?? []);
+  const unnamed = await probeAll(others);
+  const misnamed = others.flatMap((file, i) => withoutName(file, unnamed[i]) ?? []);
+  return {
+    source: { kind: 'files', label: folder, files: good },
+    skipped: [...skipped, ...bad, ...misnamed],
+    exists: true,
+  };
+}
+
+async function probeAll(files: readonly string[]): Promise<Sniffed[]> {
+  const probes: Sniffed[] = [];
   const portion = 64; // open files at a time
   for (let start = 0; start < files.length; start += portion) {
-    const some = files.slice(start, start + portion);
-    const probes = await Promise.all(some.map(probeFile));
-    probes.forEach((probe, i) => {
-      if ('problem' in probe) skipped.push({ file: some[i], problem: probe.problem });
-      else good.push(some[i]);
-    });
+    probes.push(...(await Promise.all(files.slice(start, start + portion).map(probeFile))));
   }
-  return { source: { kind: 'files', label: folder, files: good }, skipped, exists };
+  return probes;
 }
 
-/**
- * The picture files of a folder and its subfolders in the authors' order (Python's sorted(os.walk)): folders
- * sorted by path, names sorted within each, both by code point. Told by extension; hidden files and folders
- * are passed over, and linked folders are not followed (they could lead in circles).
- */
-export async function scanFolder(folder: string): Promise<string[]> {
-  const found: { root: string; names: string[] }[] = [];
-  const visit = async (root: string): Promise<void> => {
-    const names: string[] = [];
-    for (const entry of await readdir(root, { withFileTypes: true })) {
-      if (entry.name.startsWith('.')) continue;
-      const path = join(root, entry.name);
-      if (entry.isDirectory()) await visit(path);
-      else if (EXTENSIONS.includes(extname(entry.name).toLowerCase())) {
-        if (entry.isFile() || (await stat(path).catch(() => undefined))?.isFile()) names.push(entry.name);
-      }
-    }
-    found.push({ root, names: names.sort(byCodePoint) });
-  };
-  await visit(folder);
-  found.sort((a, b) => byCodePoint(a.root, b.root));
-  return found.flatMap(({ root, names }) => names.map((name) => join(root, name)));
+function leftOut(file: string, probe: Sniffed): Skipped | null {
+  if ('format' in probe) return null;
+  const { problem, foreign } = probe;
+  return foreign ? { file, problem, picture: { kind: foreign, way: 'convert' } } : { file, problem };
 }
 
-/** Python's string order. UTF-8 keeps it; JavaScript's `<` goes by UTF-16 units. */
-const byCodePoint = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
+/** A file with no picture's name that is a picture all the same: a download, a backup, a name cut short. */
+function withoutName(file: string, probe: Sniffed): Skipped | null {
+  if ('problem' in probe) return probe.foreign && probe.foreign !== 'SVG' ? leftOut(file, probe) : null;
+  if (probe.format === 'bmp' || probe.format === 'pnm') return null; // two letters make no picture
+  const kind = probe.format.toUpperCase();
+  return { file, problem: `is a ${kind} picture without a picture's name`, picture: { kind, way: 'rename' } };
+}

@@ -1,7 +1,9 @@
+import { SPLITS, type Split } from './dataPath.ts';
 import { decodeFile } from './decode.ts';
 import { DataError } from './errors.ts';
-import { type Dataset, type Skipped, SPLITS, type Split } from './folder.ts';
+import type { Dataset } from './folder.ts';
 import { composeGrid } from './grid.ts';
+import { type Skipped, skippedFor } from './leftOut.ts';
 import { cropSquare, type Picture } from './picture.ts';
 import { resizeBilinear } from './resize.ts';
 import { countPictures, readPicture, type Source } from './source.ts';
@@ -16,7 +18,8 @@ export interface SplitReport {
   readonly largest?: readonly [number, number];
   /** Pictures that are not square; they are squeezed in training. */
   readonly oblong: number;
-  readonly unreadable: readonly Skipped[];
+  /** Files that are left out, and why. */
+  readonly leftOut: readonly Skipped[];
   /** Evenly spaced examples, square, `thumb` pixels. */
   readonly examples: readonly Picture[];
 }
@@ -36,14 +39,14 @@ export async function inspectSplit(
   options: InspectOptions,
 ): Promise<SplitReport> {
   const count = countPictures(source);
-  const unreadable: Skipped[] = [];
+  const leftOut: Skipped[] = [];
   const sizes: [number, number][] = [];
   const examples: Picture[] = [];
   for (let i = 0; i < count; i++) {
     options.progress?.();
     const wanted = examples.length < options.examples && i >= (examples.length * count) / options.examples;
     if (source.kind === 'toy' && !wanted) continue;
-    const picture = await tryRead(source, i, options.thumb, unreadable);
+    const picture = await tryRead(source, i, options.thumb, leftOut);
     if (!picture) continue;
     sizes.push([picture.width, picture.height]);
     if (wanted) examples.push(resizeBilinear(cropSquare(picture), options.thumb, options.thumb));
@@ -52,11 +55,11 @@ export async function inspectSplit(
   const files = source.kind === 'files';
   return {
     split,
-    count: count - unreadable.length,
+    count: count - leftOut.length,
     smallest: files ? sizes[0] : undefined,
     largest: files ? sizes[sizes.length - 1] : undefined,
     oblong: sizes.filter(([width, height]) => width !== height).length,
-    unreadable,
+    leftOut,
     examples,
   };
 }
@@ -68,25 +71,22 @@ async function tryRead(
   bad: Skipped[],
 ): Promise<Picture | undefined> {
   try {
-    return source.kind === 'files' ? await decodeFile(source.files[i]) : await readPicture(source, i, size);
+    if (source.kind === 'toy') return await readPicture(source, i, size);
+    return await decodeFile(source.files[i], { background: source.background }); // in its own size
   } catch (error) {
     if (!(error instanceof DataError) || source.kind !== 'files') throw error;
-    const problem = error.message
-      .replace(source.files[i], '')
-      .replace(/; remove or replace it$/, '')
-      .trim();
-    bad.push({ file: source.files[i], problem });
+    bad.push(skippedFor(source.files[i], error));
     return undefined;
   }
 }
 
-/** Inspects the four folders; what openDataset left out is added to the unreadable files of its folder. */
+/** Inspects the four folders; what openDataset left out is added to that of its folder. */
 export async function inspectDataset(data: Dataset, options: InspectOptions): Promise<SplitReport[]> {
   const reports: SplitReport[] = [];
   for (const split of SPLITS) {
     const report = await inspectSplit(split, data[split], options);
     const skipped = data.skipped.filter(({ file }) => file.startsWith(data[split].label));
-    reports.push({ ...report, unreadable: [...skipped, ...report.unreadable] });
+    reports.push({ ...report, leftOut: [...skipped, ...report.leftOut] });
   }
   return reports;
 }

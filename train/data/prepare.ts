@@ -1,130 +1,94 @@
-import { readdir } from 'node:fs/promises';
-import { basename, extname, join } from 'node:path';
+import { readdir, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { isTemporary, makeFolder, systemReason } from '../formats/file.node.ts';
+import { parseColour, type Rgb } from './colour.ts';
 import { decodeFile } from './decode.ts';
 import { DataError } from './errors.ts';
-import { openFolder, type Skipped, SPLITS, type Split, scanFolder } from './folder.ts';
-import { cropSquare } from './picture.ts';
-import { writePng } from './png.ts';
-import { keyedRandom, shuffled } from './random.ts';
+import { type Skipped, skippedFor } from './leftOut.ts';
+import { manifestPath, type PrepareOptions, writeManifest } from './manifest.ts';
+import { cropSquare, type Picture } from './picture.ts';
+import { isNameRefused, writePng } from './png.ts';
+import type { Job, Plan } from './preparePlan.ts';
 import { resizeBilinear } from './resize.ts';
 
-export interface PrepareOptions {
-  /** Side of the pictures written. */
-  size: number;
-  /** Share of a domain that becomes test pictures, 0..1. */
-  test: number;
-  /** Decides which. */
-  seed: number;
-  /** Cut the largest centred square first (default), or squeeze the whole picture into one. */
-  crop?: boolean;
-}
-
-/** A picture to be made: where from, and where to. */
-interface Job {
-  readonly from: string;
-  readonly to: string;
-}
-
-export interface Plan {
-  readonly jobs: readonly Job[];
-  /** Files left out so far: no pictures although their names say so. */
+/** What came of a preparation. */
+export interface Prepared {
+  /** Pictures that are there now, those of an earlier start included. */
+  readonly made: number;
   readonly skipped: readonly Skipped[];
+  /** Whether nothing is left to be made. */
+  readonly finished: boolean;
 }
+
+/** Pictures in work at a time: libvips decodes each on a thread of its own. */
+const AT_ONCE = 4;
 
 /**
- * Plans a data set in `target` from folders of pictures: two folders (A and B), or one that holds either the
- * standard layout, which is kept, or exactly two folders, which become A and B in alphabetical order. Throws
- * DataError when there is nothing to prepare, or when `target` holds pictures already.
+ * Makes the pictures of a plan that are not there yet. Until all are made the manifest says that the data set
+ * is not finished. Pictures that cannot be read, and names that the disk does not take, are left out.
+ * @param tick called after each picture
+ * @param stop aborting it ends after the pictures in work; planned again, the preparation goes on from there
  */
-export async function planPreparation(
-  sources: readonly string[],
-  target: string,
-  options: PrepareOptions,
-): Promise<Plan> {
-  await demandEmpty(target);
-  const jobs: Job[] = [];
-  const skipped: Skipped[] = [];
-  for (const { folder, splits } of await findSources(sources)) {
-    const found = await openFolder(folder);
-    skipped.push(...found.skipped);
-    if (!found.exists) throw new DataError(`there is no folder ${folder}`);
-    const { files } = found.source;
-    if (files.length === 0) throw new DataError(`${folder} holds no pictures`);
-    jobs.push(...assign(files, splits, target, options));
-  }
-  return { jobs, skipped };
-}
-
-/** A folder of pictures and the split (or training and test split) that it goes into. */
-interface SourceFolder {
-  readonly folder: string;
-  readonly splits: readonly [Split] | readonly [train: Split, test: Split];
-}
-
-async function findSources(sources: readonly string[]): Promise<SourceFolder[]> {
-  if (sources.length === 2) return pair(sources[0], sources[1]);
-  const [root] = sources;
-  const entries = await readdir(root, { withFileTypes: true }).catch(() => {
-    throw new DataError(`there is no folder ${root}`);
-  });
-  const folders = entries.filter((e) => e.isDirectory() && !e.name.startsWith('.')).map((e) => e.name);
-  if (folders.includes('trainA') && folders.includes('trainB')) {
-    const present = SPLITS.filter((split) => folders.includes(split));
-    return present.map((split) => ({ folder: join(root, split), splits: [split] }));
-  }
-  if (folders.length === 2) {
-    const [a, b] = folders.sort();
-    return pair(join(root, a), join(root, b));
-  }
-  throw new DataError(
-    `${root} holds ${folders.length} folders: give two folders of pictures, A and B, ` +
-      'or one that holds just those two',
-  );
-}
-
-const pair = (a: string, b: string): SourceFolder[] => [
-  { folder: a, splits: ['trainA', 'testA'] },
-  { folder: b, splits: ['trainB', 'testB'] },
-];
-
-async function demandEmpty(target: string): Promise<void> {
-  for (const split of SPLITS) {
-    const folder = join(target, split);
-    const files = await scanFolder(folder).catch(() => []);
-    if (files.length > 0) {
-      throw new DataError(
-        `${folder} holds ${files.length} pictures already: choose another name or remove it`,
-      );
+export async function prepareAll(plan: Plan, tick: () => void, stop: AbortSignal): Promise<Prepared> {
+  const { target, manifest } = plan;
+  const { background } = manifest.options;
+  const colour = background === undefined ? undefined : await parseColour(background);
+  await begin(plan);
+  const waiting = plan.jobs.filter(({ to }) => !plan.made.has(to));
+  const skipped = [...plan.skipped];
+  let made = plan.made.size;
+  const work = async () => {
+    for (let job = waiting.shift(); job && !stop.aborted; job = waiting.shift()) {
+      const problem = await preparePicture(job, manifest.options, colour);
+      if (problem) skipped.push(problem);
+      else made++;
+      tick();
     }
+  };
+  const failed = (error: unknown) => {
+    waiting.length = 0; // the others end too
+    if (!(error instanceof DataError)) throw error;
+    throw new DataError(`${error.message}; once that is put right, the same command goes on`);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, () => work().catch(failed)));
+  if (stop.aborted) return { made, skipped, finished: false };
+  if (made === 0) await rm(manifestPath(target));
+  else await writeManifest(target, { ...manifest, finished: true });
+  return { made, skipped, finished: true };
+}
+
+/** Writes the manifest, and removes what writes that were interrupted have left behind. */
+async function begin({ target, jobs, manifest }: Plan): Promise<void> {
+  await makeFolder(target).catch((error: unknown) => {
+    throw new DataError(`the folder ${target} cannot be made: ${systemReason(error)}`);
+  });
+  await writeManifest(target, manifest);
+  for (const folder of new Set(jobs.map(({ to }) => dirname(to)))) {
+    const names = await readdir(folder).catch(() => []); // it is made with its first picture
+    for (const name of names.filter(isTemporary)) await rm(join(folder, name), { force: true });
   }
 }
 
-/** Draws the test pictures (at least one, at least one left to train) and gives all their new names. */
-function assign(
-  files: readonly string[],
-  splits: SourceFolder['splits'],
-  target: string,
-  { test, seed }: PrepareOptions,
-): Job[] {
-  const [first, second] = splits;
-  const wanted = second ? Math.round(files.length * test) : 0;
-  const count = test > 0 && second && files.length > 1 ? Math.min(files.length - 1, Math.max(1, wanted)) : 0;
-  const chosen = new Set(
-    shuffled(files.length, keyedRandom(seed, first === 'trainA' ? 0 : 1)).subarray(0, count),
-  );
-  const taken = new Set<string>();
-  return files.map((from, i) => {
-    const stem = basename(from, extname(from));
-    let name = stem;
-    for (let n = 2; taken.has(name.toLowerCase()); n++) name = `${stem}-${n}`;
-    taken.add(name.toLowerCase());
-    return { from, to: join(target, chosen.has(i) && second ? second : first, `${name}.png`) };
-  });
-}
-
-/** Makes one picture of a plan: decodes, crops, resizes, writes. Throws DataError when it is unreadable. */
-export async function preparePicture({ from, to }: Job, options: PrepareOptions): Promise<void> {
-  const picture = await decodeFile(from);
-  const square = options.crop === false ? picture : cropSquare(picture);
-  await writePng(to, resizeBilinear(square, options.size, options.size));
+/** Makes one picture: decodes, crops, resizes, writes. What is left out is returned. */
+async function preparePicture(
+  { from, to }: Job,
+  options: PrepareOptions,
+  background: Rgb | undefined,
+): Promise<Skipped | null> {
+  const { size, crop } = options;
+  let picture: Picture;
+  try {
+    picture = await decodeFile(from, { background, needed: size });
+  } catch (error) {
+    if (!(error instanceof DataError)) throw error;
+    return skippedFor(from, error);
+  }
+  const square = crop === false ? picture : cropSquare(picture);
+  try {
+    await writePng(to, resizeBilinear(square, size, size));
+    return null;
+  } catch (error) {
+    if (!isNameRefused(error)) throw error;
+    return skippedFor(to, error as DataError);
+  }
 }

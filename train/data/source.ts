@@ -1,4 +1,5 @@
 import { basename } from 'node:path';
+import type { Rgb } from './colour.ts';
 import { decodeFile } from './decode.ts';
 import type { Picture } from './picture.ts';
 import { drawToyPicture, type ToySource } from './toy/dataset.ts';
@@ -10,6 +11,8 @@ export interface FileSource {
   readonly label: string;
   /** Paths that can be opened as they stand. */
   readonly files: readonly string[];
+  /** What shows through transparent pictures; default: alpha is dropped. */
+  readonly background?: Rgb;
 }
 
 /** Where the pictures of one domain and split come from: plain data, so that threads can be sent it. */
@@ -30,9 +33,12 @@ export function pictureName(source: Source, index: number): string {
 
 /**
  * Picture `index`, decoded or drawn. Drawn pictures are made at `size` squared, so that they need no
- * resizing; files have the size they have. Throws DataError when the file is unreadable.
+ * resizing; files have the size they have (only those of more than 89 megapixels may come smaller, where
+ * `size` needs no more). Throws DataError when the file is unreadable.
  */
 export async function readPicture(source: Source, index: number, size: number): Promise<Picture> {
-  if (source.kind === 'files') return decodeFile(source.files[index]);
+  if (source.kind === 'files') {
+    return decodeFile(source.files[index], { background: source.background, needed: size });
+  }
   return drawToyPicture(source, index, size);
 }

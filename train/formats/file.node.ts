@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { CheckpointError } from '../../engine/errors.ts';
 
 /** Bytes a single system call moves: Linux stops at 2^31 - 4096, and this keeps the copies small. */
@@ -42,6 +42,8 @@ export function systemReason(error: unknown): string {
     EROFS: 'the file system is read-only',
     ENOSPC: 'no space left on the device',
     EDQUOT: 'the disk quota is used up',
+    ENAMETOOLONG: 'the name is too long for this file system',
+    ELOOP: 'its links lead in a circle',
     EFBIG: 'the file is too big for this file system',
   };
   return known[code] ?? (error instanceof Error ? error.message : String(error));
@@ -146,12 +148,23 @@ export function memorySource(bytes: Uint8Array, path = 'memory'): ByteSource {
 }
 
 /**
+ * A new name beside `path` to write it under until it is whole. It is short, whatever the name of `path`: a
+ * name that the file system just allows must not fail for the letters that a temporary name adds to it.
+ */
+export function temporaryPath(path: string): string {
+  return join(dirname(path), `.adawn-${randomBytes(6).toString('hex')}.tmp`);
+}
+
+/** Whether a file of this name (without folder) is what an interrupted write of adawn left behind. */
+export const isTemporary = (name: string): boolean => /^\.adawn-[0-9a-f]{12}\.tmp$/.test(name);
+
+/**
  * Writes `path` so that it is never seen half written: into a temporary file of the same folder, flushed
  * to the disk, renamed, and the folder flushed. Whatever fails, the temporary file is removed and what was
  * at `path` before stays. `produce` may throw; a full disk becomes a CheckpointError.
  */
 export async function writeAtomically(path: string, produce: (to: ByteSink) => Promise<void>): Promise<void> {
-  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
+  const temporary = temporaryPath(path);
   let handle: FileHandle | undefined;
   try {
     handle = await open(temporary, 'wx');

@@ -1,8 +1,9 @@
+import type { Extent } from '../../device/pool.ts';
 import { integers } from '../../record/constants.ts';
 import { memoised } from '../../record/memo.ts';
 import { COPY_ROW, copyRegions, grid1d, intermediate, launch } from '../../record/recorder.ts';
 import type { Shape } from '../../record/shape.ts';
-import type { Extent, Tensor } from '../../record/tensor.ts';
+import type { Tensor } from '../../record/tensor.ts';
 import { intermediateTexture, storedTexture } from '../../record/textures.ts';
 import type { ConvSizes } from '../conv2d.ts';
 import { layerRanges, type Product } from './products.ts';

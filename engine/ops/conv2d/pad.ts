@@ -1,8 +1,9 @@
+import type { Extent } from '../../device/pool.ts';
 import { integers, zeros } from '../../record/constants.ts';
 import { memoised } from '../../record/memo.ts';
 import { COPY_ROW, type CopyRegion, copyRegions, launch } from '../../record/recorder.ts';
 import { elements, type Shape } from '../../record/shape.ts';
-import type { Extent, Tensor } from '../../record/tensor.ts';
+import type { Tensor } from '../../record/tensor.ts';
 import { copyRow, intermediateTexture, storedTexture } from '../../record/textures.ts';
 import type { ConvSizes } from '../conv2d.ts';
 import { CLAMP, forwardProduct, inputProduct, type Padding, REFLECT, ZERO } from './products.ts';

@@ -1,7 +1,7 @@
 import { integers } from '../../record/constants.ts';
 import { lanes } from '../../record/lanes.ts';
 import { grid1d, intermediate, launch, recorder } from '../../record/recorder.ts';
-import type { Spectrum } from '../../record/spectrum.ts';
+import type { SpectralLayer, Spectrum, Updates } from '../../record/spectrum.ts';
 import {
   ALIGNMENT,
   makeTensor,
@@ -10,7 +10,6 @@ import {
   type Tensor,
   windowOf,
 } from '../../record/tensor.ts';
-import type { SpectralLayer, Updates } from '../spectralNorm.ts';
 
 const FLOATS = ALIGNMENT / 4;
 

@@ -1,10 +1,9 @@
 import { scalar } from '../../record/constants.ts';
 import { grid1d, intermediate, launch, reshape } from '../../record/recorder.ts';
 import { elements, type Shape } from '../../record/shape.ts';
-import type { Spectrum } from '../../record/spectrum.ts';
+import type { SpectralLayer, Spectrum, Updates } from '../../record/spectrum.ts';
 import type { Tensor } from '../../record/tensor.ts';
 import { concat } from '../concat.ts';
-import type { SpectralLayer, Updates } from '../spectralNorm.ts';
 
 const WG = 64;
 

@@ -2,7 +2,7 @@ import { drawBody, drawCollar } from './body.ts';
 import { type Colour, mix, paint, scale } from './canvas.ts';
 import { drawDogEye } from './eyes.ts';
 import { drawHairs, fineness, furry, headShade, illuminate } from './fur.ts';
-import { drawMuzzle } from './muzzle.ts';
+import { drawMuzzle, type MuzzleBuild } from './muzzle.ts';
 import { noise, smoothstep } from './noise.ts';
 import { see } from './pose.ts';
 import { type Scene, SIDES } from './scene.ts';
@@ -18,14 +18,9 @@ const IRISES: readonly (readonly [number, Colour])[] = [
 type EarKind = 'hanging' | 'long' | 'folded';
 
 /** The proportions of one dog. */
-export interface DogBuild {
+interface DogBuild extends MuzzleBuild {
   wide: number;
-  /** Where the nose sits, and how far out it stands. */
-  noseY: number;
-  noseZ: number;
-  snout: number;
   ears: EarKind;
-  open: boolean;
 }
 
 /** Draws a dog's head and shoulders. */

@@ -1,14 +1,23 @@
 import { drawTongue } from './body.ts';
 import { type Colour, mix, paint } from './canvas.ts';
-import type { DogBuild } from './dog.ts';
 import { drawHairs, fineness, furry, illuminate } from './fur.ts';
 import { noise, smoothstep } from './noise.ts';
 import { type Spot, see } from './pose.ts';
 import { type Scene, SIDES } from './scene.ts';
 import { blob, ellipse, type Figure, melt, polygon, stroke } from './shapes.ts';
 
+/** The proportions of a dog's muzzle. */
+export interface MuzzleBuild {
+  /** Where the nose sits, and how far out it stands. */
+  readonly noseY: number;
+  readonly noseZ: number;
+  readonly snout: number;
+  /** The mouth is open, and shows the tongue. */
+  readonly open: boolean;
+}
+
 /** The long muzzle: bridge, lips, open or closed mouth, tongue, and the big nose in front of it all. */
-export function drawMuzzle(scene: Scene, build: DogBuild): void {
+export function drawMuzzle(scene: Scene, build: MuzzleBuild): void {
   const { canvas, coat, pose, light, dice } = scene;
   const nose = see(pose, 0, build.noseY, build.noseZ);
   const root = see(pose, 0, -0.1, 0.95);
@@ -50,7 +59,7 @@ const shifted = ({ shape, box }: Figure, dx: number, dy: number): Figure => ({
 });
 
 /** The coat where it lies on the muzzle, lit as a rounded box that points at the viewer. */
-function muzzleShade({ coat, light, canvas }: Scene, build: DogBuild, nose: Spot, w: number) {
+function muzzleShade({ coat, light, canvas }: Scene, build: MuzzleBuild, nose: Spot, w: number) {
   const fine = fineness(canvas);
   return (out: Float64Array, x: number, y: number, d: number) => {
     const u = x - nose.x;

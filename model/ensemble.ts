@@ -1,14 +1,8 @@
 import type { Device } from '../engine/device/device.ts';
 import { normalStream, uniformStream } from '../engine/random.ts';
 import { elements } from '../engine/record/shape.ts';
-import type { Lookup } from './layers.ts';
-import {
-  allocateGroup,
-  freeGroup,
-  type ParameterGroup,
-  type ParameterSpec,
-  setTensor,
-} from './parameters.ts';
+import { allocateGroup, freeGroup, type ParameterGroup, setTensor } from './parameters.ts';
+import type { ParameterSpec } from './spec.ts';
 
 /** Networks trained by one optimiser: parameters, spectral-norm vectors, and Adam's moments. */
 export interface Ensemble {
@@ -53,16 +47,6 @@ export function freeEnsemble(device: Device, ensemble: Ensemble): void {
   for (const group of [parameters, u, v, ...(moments ? [moments.first, moments.second] : [])]) {
     freeGroup(device, group);
   }
-}
-
-/** The tensors of one network of an ensemble by their unprefixed state_dict names. */
-export function lookup({ parameters, u, v }: Ensemble, network: string): Lookup {
-  return (name) => {
-    const full = `${network}.${name}`;
-    const found = parameters.tensors.get(full) ?? u.tensors.get(full) ?? v.tensors.get(full);
-    if (!found) throw new Error(`model bug: no tensor ${full}`);
-    return found;
-  };
 }
 
 function initialValues(spec: ParameterSpec, seed: number): Float32Array {

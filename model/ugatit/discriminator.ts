@@ -1,17 +1,11 @@
-import { AdawnError } from '../engine/errors.ts';
-import { cam, heatMap } from '../engine/ops/cam.ts';
-import { conv2d } from '../engine/ops/conv2d.ts';
-import type { Updates } from '../engine/ops/spectralNorm.ts';
-import type { Tensor } from '../engine/record/tensor.ts';
-import {
-  convSpecs,
-  type Lookup,
-  normalisedLayers,
-  one,
-  spectralConvSpecs,
-  spectralLinearSpecs,
-} from './layers.ts';
-import type { ParameterSpec } from './parameters.ts';
+import { AdawnError } from '../../engine/errors.ts';
+import { cam, heatMap } from '../../engine/ops/cam.ts';
+import { conv2d } from '../../engine/ops/conv2d.ts';
+import type { Updates } from '../../engine/record/spectrum.ts';
+import type { Tensor } from '../../engine/record/tensor.ts';
+import { convTensors, normalisedLayers } from '../layers.ts';
+import { declare, ordered, type Scope } from '../scope.ts';
+import type { ParameterSpec } from '../spec.ts';
 
 /** What a discriminator is made of. */
 export interface DiscriminatorConfig {
@@ -62,19 +56,6 @@ export function checkDiscriminator(layers: number, size: number): void {
   }
 }
 
-/** Every tensor of a discriminator (names as in the authors' state_dict). */
-export function discriminatorSpecs(config: DiscriminatorConfig): ParameterSpec[] {
-  const convs = trunk(config);
-  const c = convs[convs.length - 1].co;
-  return [
-    ...spectralLinearSpecs('gap_fc', c),
-    ...spectralLinearSpecs('gmp_fc', c),
-    ...convSpecs('conv1x1', [2 * c, c, 1], true),
-    ...spectralConvSpecs('conv', [c, 1, 4], false),
-    ...convs.flatMap(({ slot, ci, co }) => spectralConvSpecs(`model.${slot}`, [ci, co, 4], true)),
-  ];
-}
-
 /**
  * Judges pictures [N,H,W,3] (the authors' PatchGAN with class-activation maps and spectral norm).
  * `update` is training mode: every call advances the power iterations by one. With several calls the batch is
@@ -82,27 +63,48 @@ export function discriminatorSpecs(config: DiscriminatorConfig): ParameterSpec[]
  * As in their code, the logits use the spectrally normalised weights, the attention the unnormalised ones.
  */
 export function discriminator(
-  p: Lookup,
+  p: Scope,
   config: DiscriminatorConfig,
   picture: Tensor,
   updates: Updates,
 ): Judgement {
   const activation = 'leaky_relu';
-  const slots = trunk(config).map(({ slot }) => `model.${slot}`);
-  const layer = normalisedLayers(p, ['gap_fc', 'gmp_fc', 'conv', ...slots], updates);
+  const convs = trunk(config).map((layer) => ({ ...layer, name: `model.${layer.slot}` }));
+  const c = convs[convs.length - 1].co;
+  const layer = normalisedLayers(
+    p,
+    [
+      { name: 'gap_fc', ci: c, co: 1, k: 0 },
+      { name: 'gmp_fc', ci: c, co: 1, k: 0 },
+      { name: 'conv', ci: c, co: 1, k: 4 },
+      ...convs.map(({ name, ci, co }) => ({ name, ci, co, k: 4, bias: true })),
+    ],
+    updates,
+  );
   let x = picture;
-  for (const { slot, stride } of trunk(config)) {
-    const name = `model.${slot}`;
-    const { w, spectrum } = layer(name);
-    const options = { stride, pad: 1, activation, slope: SLOPE, spectrum } as const;
-    x = conv2d(x, w, one(p, `${name}.bias`), options);
+  for (const { name, stride } of convs) {
+    const { w, b, spectrum } = layer(name);
+    x = conv2d(x, w, b, { stride, pad: 1, activation, slope: SLOPE, spectrum });
   }
   const [gap, gmp] = [layer('gap_fc'), layer('gmp_fc')];
-  const [mix, bias] = ['weight', 'bias'].map((part) => one(p, `conv1x1.${part}`));
   const spectra = { gap: gap.spectrum, gmp: gmp.spectrum };
-  const weights = { wGap: gap.w, wGmp: gmp.w, conv: mix, bias };
+  const { weight, bias } = convTensors(p, 'conv1x1', [2 * c, c, 1]);
+  const weights = { wGap: gap.w, wGmp: gmp.w, conv: weight, bias };
   const { logit: camLogit, y } = cam(x, weights, { activation, slope: SLOPE, spectra });
   const { w, spectrum } = layer('conv');
   const logit = conv2d(y, w, null, { pad: 1, spectrum });
   return { logit, camLogit, heatmap: heatMap(y) };
+}
+
+/** Prefixes of a discriminator's tensors in the order of the authors' files. */
+const ORDER = ['gap_fc', 'gmp_fc', 'conv1x1', 'conv.', 'model'];
+
+/** Every tensor of a discriminator (names as in the authors' state_dict). */
+export function discriminatorSpecs(config: DiscriminatorConfig, maxBinding: number): ParameterSpec[] {
+  const side = smallestSide(config.layers);
+  const updates = { calls: 1, update: false };
+  return ordered(
+    declare((p, input) => discriminator(p, config, input([1, side, side, 3]), updates), maxBinding),
+    ORDER,
+  );
 }

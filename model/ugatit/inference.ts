@@ -1,7 +1,8 @@
-import type { Device } from '../engine/device/device.ts';
-import type { Tensor } from '../engine/record/tensor.ts';
+import type { Device } from '../../engine/device/device.ts';
+import type { Tensor } from '../../engine/record/tensor.ts';
+import { allocateEnsemble, type Ensemble, freeEnsemble } from '../ensemble.ts';
+import { scopeOf } from '../scope.ts';
 import { type GeneratorConfig, generator, generatorSpecs, type Translation } from './generator.ts';
-import { allocateEnsemble, type Ensemble, freeEnsemble, lookup } from './network.ts';
 
 /** One generator on the GPU, without anything training needs. */
 export interface Translator {
@@ -21,7 +22,7 @@ export function createTranslator(device: Device, config: GeneratorConfig): Trans
 
 /** Records the generator on a picture [N,H,W,3] in [-1, 1]. */
 export function runTranslator({ ensemble, config }: Translator, picture: Tensor): Translation {
-  return generator(lookup(ensemble, LONE), config, picture);
+  return generator(scopeOf(ensemble, LONE), config, picture);
 }
 
 /** Returns the generator's memory to the pool. */

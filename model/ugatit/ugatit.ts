@@ -1,11 +1,13 @@
-import type { Device } from '../engine/device/device.ts';
-import { AdawnError } from '../engine/errors.ts';
-import type { Tensor } from '../engine/record/tensor.ts';
+import type { Device } from '../../engine/device/device.ts';
+import { AdawnError } from '../../engine/errors.ts';
+import type { Tensor } from '../../engine/record/tensor.ts';
+import { allocateEnsemble, type Ensemble, freeEnsemble } from '../ensemble.ts';
+import { allocateHealth, type Health } from '../optimise.ts';
+import { allocateGroup, freeGroup, type ParameterGroup } from '../parameters.ts';
+import { scopeOf } from '../scope.ts';
+import type { ParameterSpec } from '../spec.ts';
 import { checkDiscriminator, discriminatorSpecs } from './discriminator.ts';
 import { generator, generatorSpecs, type Translation } from './generator.ts';
-import { allocateEnsemble, type Ensemble, freeEnsemble, lookup } from './network.ts';
-import { allocateHealth, type Health } from './optimise.ts';
-import { allocateGroup, freeGroup, type ParameterGroup, type ParameterSpec } from './parameters.ts';
 
 /** U-GAT-IT's options; names and defaults are the authors' (their `main.py`). */
 export interface UgatitConfig {
@@ -87,7 +89,7 @@ export function networkSpecs(
   maxBinding: number,
 ): ParameterSpec[] {
   if (name === 'genA2B' || name === 'genB2A') return generatorSpecs(config, maxBinding);
-  return discriminatorSpecs({ ch: config.ch, layers: layersOf(config, name) });
+  return discriminatorSpecs({ ch: config.ch, layers: layersOf(config, name) }, maxBinding);
 }
 
 /**
@@ -119,5 +121,5 @@ export function freeUgatit({ device, generators, discriminators, gradients, heal
 
 /** Runs one generator inside a recording. */
 export function translate(model: Ugatit, name: Generator, picture: Tensor): Translation {
-  return generator(lookup(model.generators, name), model.config, picture);
+  return generator(scopeOf(model.generators, name), model.config, picture);
 }

@@ -1,13 +1,13 @@
-import { gradients } from '../engine/grad/autograd.ts';
-import { concat, split } from '../engine/ops/concat.ts';
-import { bceWithLogitsToConstant, l1Loss, mseToConstantPair, type Target } from '../engine/ops/loss.ts';
-import { weightedSum } from '../engine/ops/weightedSum.ts';
-import { scalar } from '../engine/record/constants.ts';
-import type { Tensor } from '../engine/record/tensor.ts';
+import { gradients } from '../../engine/grad/autograd.ts';
+import { concat, split } from '../../engine/ops/concat.ts';
+import { bceWithLogitsToConstant, l1Loss, mseToConstantPair, type Target } from '../../engine/ops/loss.ts';
+import { weightedSum } from '../../engine/ops/weightedSum.ts';
+import { scalar } from '../../engine/record/constants.ts';
+import type { Tensor } from '../../engine/record/tensor.ts';
+import { type Collection, clipRho, collect, collection, optimise } from '../optimise.ts';
+import { scopeOf } from '../scope.ts';
 import { discriminator, type Judgement } from './discriminator.ts';
 import type { Translation } from './generator.ts';
-import { lookup } from './network.ts';
-import { type Collection, clipRho, collect, collection, optimise } from './optimise.ts';
 import {
   DISCRIMINATORS,
   type Discriminator,
@@ -21,7 +21,7 @@ import {
 /** Runs one discriminator inside a recording, in training mode: as often as there are calls in the batch. */
 function judge(model: Ugatit, name: Discriminator, pictures: Tensor, calls: number): Judgement {
   const config = { ch: model.config.ch, layers: layersOf(model.config, name) };
-  return discriminator(lookup(model.discriminators, name), config, pictures, { calls, update: true });
+  return discriminator(scopeOf(model.discriminators, name), config, pictures, { calls, update: true });
 }
 
 /** Named loss terms, unweighted as the authors name them. */
