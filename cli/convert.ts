@@ -3,6 +3,7 @@ import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { type ConvertOptions, convert } from '../train/formats/convert.ts';
 import { NETWORKS } from '../train/formats/names.ts';
+import { weightsFile } from '../train/weights.ts';
 import { checkValues, failWithUsage, runCli } from './common/run.ts';
 
 interface Arguments extends ConvertOptions {
@@ -16,7 +17,11 @@ async function main(args: string[]): Promise<void> {
     .usage('$0 IN OUT\n\nConverts a checkpoint; the ending of OUT (.pt or .safetensors) says to what.')
     .command('$0 <in> <out>', false, (command) =>
       command
-        .positional('in', { type: 'string', demandOption: true, describe: 'any .pt or .safetensors file' })
+        .positional('in', {
+          type: 'string',
+          demandOption: true,
+          describe: "any .pt or .safetensors file, or a run's folder (its newest checkpoint)",
+        })
         .positional('out', { type: 'string', demandOption: true, describe: 'file to write' }),
     )
     .option('net', {
@@ -36,6 +41,17 @@ async function main(args: string[]): Promise<void> {
       default: false,
       describe: 'keep optimiser state and metadata',
     })
+    .option('key', {
+      group: 'How:',
+      type: 'string',
+      describe: 'take only what IN holds below this key, such as ema',
+    })
+    .option('force', {
+      group: 'How:',
+      type: 'boolean',
+      default: false,
+      describe: 'replace OUT where it exists',
+    })
     .example('$0 selfie2anime_params_0100000.pt anime.safetensors', "the authors' checkpoint to safetensors")
     .example('$0 latest.safetensors face.safetensors --net genA2B', 'one generator, to translate pictures')
     .example('$0 latest.safetensors selfie2anime_params_0000100.pt', "back to the authors' PyTorch code")
@@ -45,8 +61,10 @@ async function main(args: string[]): Promise<void> {
     .strict()
     .fail(failWithUsage)
     .parseAsync();
-  const { in: from, out: to, net, legacy, keepAll } = argv as unknown as Arguments;
-  const count = await convert(from, to, { net, legacy, keepAll });
+  const { in: from, out: to, net, legacy, keepAll, key, force } = argv as unknown as Arguments;
+  const file = await weightsFile(from, (message) => console.error(message));
+  const warn = (message: string) => console.error(`warning: ${message}`);
+  const count = await convert(file, to, { net, legacy, keepAll, key, force, warn });
   console.log(`${to}: ${count} tensors`);
 }
 

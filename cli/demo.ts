@@ -1,5 +1,4 @@
 import './common/supervise.ts';
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
@@ -13,10 +12,10 @@ import { writePng } from '../train/data/png.ts';
 import { resizeBilinear } from '../train/data/resize.ts';
 import { readPicture } from '../train/data/source.ts';
 import { type RunEnd, train } from '../train/loop.ts';
-import type { RunConfig } from '../train/options.ts';
+import type { LoopOptions, RunConfig } from '../train/options.ts';
 import { listCheckpoints } from '../train/runFolder.ts';
 import { type Direction, openTranslator } from '../train/translate.ts';
-import { checkValues, failWithUsage, runCli } from './common/run.ts';
+import { checkValues, failWithUsage, runCli, UsageError } from './common/run.ts';
 import { progressObserver, stopOnSignals } from './common/training.ts';
 
 /**
@@ -43,13 +42,16 @@ const ENLARGE = 2;
 
 const SHEET = 'demo.png';
 
+/** A timer of Node's counts milliseconds in 31 bits. */
+const MOST_MINUTES = Math.floor((2 ** 31 - 1) / 60_000);
+
 const cli = yargs(hideBin(process.argv))
   .scriptName('npm run demo --')
   .usage('$0\n\nTrains U-GAT-IT light on cats and dogs that adawn draws itself, and translates some.')
   .option('out', {
     string: true,
     default: 'results/demo',
-    describe: 'folder of the run; an earlier demo there goes',
+    describe: 'folder of the run; an earlier demo there goes, nothing else does',
   })
   .option('minutes', { number: true, default: 8, describe: 'train at most this long' })
   .option('adapter', { string: true, describe: "part of a GPU adapter's name" })
@@ -89,32 +91,39 @@ async function writeSheet(device: Device, end: RunEnd): Promise<string> {
   return path;
 }
 
-/** Removes what an earlier demo left in its folder, and nothing else that may be there. */
-async function removeRun(out: string): Promise<void> {
-  for (const name of ['config.json', 'metrics.csv', 'samples', 'checkpoints', SHEET]) {
-    await rm(join(out, name), { recursive: true, force: true });
+/** Says how the training ended; writes the sheet if there is something to show. */
+async function report(device: Device, end: RunEnd, minutes: number, timeIsOver: boolean): Promise<void> {
+  if (end.steps === 0) {
+    const why = timeIsOver ? `${minutes} minutes were over` : 'it was stopped';
+    console.log(`${why} before the first step: there is nothing to show`);
+    if (!timeIsOver) process.exitCode = 130;
+    return;
   }
+  if (timeIsOver) {
+    console.log(`${minutes} minutes are over: stopped at step ${end.step} of ${CONFIG.iterations}`);
+  }
+  const sheet = await writeSheet(device, end);
+  console.log(`\nCats that became dogs, and dogs that became cats: ${sheet}`);
+  console.log(`How they came about, step by step: ${end.folder.samples}`);
+  console.log('Next, with your own pictures: npx tsx cli/data.ts prepare --help');
 }
 
 await runCli(async () => {
   const { out, minutes, adapter } = await cli.parse();
+  if (!(minutes >= 0 && minutes <= MOST_MINUTES)) {
+    throw new UsageError(`--minutes must be a number from 0 to ${MOST_MINUTES}, got ${minutes}`);
+  }
   const stop = stopOnSignals();
   const device = await openDevice({ adapter });
   try {
-    await removeRun(out);
-    const options = {
-      ...{ out, resume: false, stopAfter: Number.POSITIVE_INFINITY, keep: 1 },
-      ...{ sampleEvery: 300, saveEvery: 300 },
+    const options: LoopOptions = {
+      ...{ out, resume: false, stopAfter: Number.POSITIVE_INFINITY, keep: 1, replace: [SHEET] },
+      ...{ sampleEvery: 300, saveEvery: 300, tune: 'off' },
     };
     const time = AbortSignal.timeout(minutes * 60_000);
     const signal = AbortSignal.any([stop.signal, time]);
     const end = await train(device, CONFIG, options, [progressObserver(device, CONFIG, options)], signal);
-    if (time.aborted)
-      console.log(`${minutes} minutes are over: stopped at step ${end.step} of ${CONFIG.iterations}`);
-    const sheet = await writeSheet(device, end);
-    console.log(`\nCats that became dogs, and dogs that became cats: ${sheet}`);
-    console.log(`How they came about, step by step: ${end.folder.samples}`);
-    console.log('Next, with your own pictures: npx tsx cli/data.ts prepare --help');
+    await report(device, end, minutes, time.aborted);
   } finally {
     stop.dispose();
     await closeDevice(device);

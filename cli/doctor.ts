@@ -1,12 +1,14 @@
+import './common/supervise.ts';
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { adapterMemory } from '../engine/device/adapterMemory.node.ts';
 import { openDevice } from '../engine/device/device.node.ts';
-import { closeDevice, type Device } from '../engine/device/device.ts';
+import { closeDevice, type Device, type Precision } from '../engine/device/device.ts';
+import { PRECISIONS, usePrecision } from '../engine/device/precision.ts';
 import { DeviceError } from '../engine/errors.ts';
 import { computesRight, measureCeilings, rate } from '../engine/measure/ceilings.ts';
 import { closeStopwatch, openStopwatch } from '../engine/measure/timing.ts';
-import { DEFAULTS, type UgatitConfig } from '../model/ugatit/ugatit.ts';
+import { checkConfig, DEFAULTS, type UgatitConfig } from '../model/ugatit/ugatit.ts';
 import { fittingOptions, gib, type MemoryNeed, tryNeed } from '../train/memoryPlan.ts';
 import { disLayersOf } from './common/model.ts';
 import { checkValues, failWithUsage, runCli } from './common/run.ts';
@@ -48,6 +50,12 @@ const cli = yargs(hideBin(process.argv))
     boolean: true,
     default: false,
     describe: 'residual blocks are computed twice instead of kept',
+  })
+  .option('precision', {
+    group: 'Plan:',
+    choices: PRECISIONS,
+    default: 'full' as Precision,
+    describe: 'mixed: convolutions multiply 16-bit floats',
   })
   .example('$0', 'is this machine ready?')
   .example('$0 --plan --size 256 --ch 64 --full', 'does full-size training fit?')
@@ -118,13 +126,18 @@ function configOf(args: Args): UgatitConfig {
   const light = args.full === undefined ? args.light : !args.full;
   const { size: side, ch, batch, nRes, checkpointActivations } = args;
   const disLayers = disLayersOf(args.disLayers);
-  return { ...DEFAULTS, light, size: side, ch, batch, nRes, disLayers, checkpointActivations };
+  const config = { ...DEFAULTS, light, size: side, ch, batch, nRes, disLayers, checkpointActivations };
+  checkConfig(config);
+  return config;
 }
 
 async function describePlan(device: Device, config: UgatitConfig): Promise<Row[]> {
   const kind = `${config.light ? 'light' : 'full'} ${config.size}x${config.size}, ch ${config.ch}`;
   const rows: Row[] = [
-    ['training', `${kind}, n-res ${config.nRes}, batch ${config.batch}, on ${device.name}`],
+    [
+      'training',
+      `${kind}, n-res ${config.nRes}, batch ${config.batch}, ${device.precision}, on ${device.name}`,
+    ],
   ];
   const result = tryNeed(device, config);
   const room = await adapterMemory(device);
@@ -149,9 +162,9 @@ function print(rows: readonly Row[], json: boolean): void {
   for (const [label, value] of rows) console.log(`${label.padEnd(width)}  ${value}`);
 }
 
-async function open(adapter: string | undefined): Promise<Device> {
+async function open({ adapter, precision }: Args): Promise<Device> {
   try {
-    return await openDevice({ adapter });
+    return await openDevice({ adapter, mixed: precision === 'mixed' });
   } catch (error) {
     if (!(error instanceof DeviceError)) throw error;
     const message = error.message.replace(/: run `npm run setup`.*$/s, '');
@@ -161,10 +174,12 @@ async function open(adapter: string | undefined): Promise<Device> {
 
 await runCli(async () => {
   const args = await cli.parse();
-  const device = await open(args.adapter);
+  const config = configOf(args);
+  const device = await open(args);
   try {
+    usePrecision(device, args.precision);
     const rows = args.plan
-      ? await describePlan(device, configOf(args))
+      ? await describePlan(device, config)
       : [...describeAdapter(device), ...(await describeSpeed(device))];
     print(rows, args.json);
   } finally {

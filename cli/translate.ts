@@ -1,3 +1,4 @@
+import './common/supervise.ts';
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { openDevice } from '../engine/device/device.node.ts';
@@ -11,6 +12,7 @@ import type { Picture } from '../train/data/picture.ts';
 import { isNameRefused, writePng } from '../train/data/png.ts';
 import { openTranslator, type PictureTranslator, type TranslatedPicture } from '../train/translate.ts';
 import { gridFile, type Input, listInputs, planTargets, type Targets } from '../train/translationFiles.ts';
+import { weightsFile } from '../train/weights.ts';
 import { Progress } from './common/progress.ts';
 import { checkValuesBut, failWithUsage, runCli, UsageError, wholeNumber } from './common/run.ts';
 
@@ -26,14 +28,14 @@ function checkArguments(argv: Record<string, unknown>): true {
 const cli = yargs(hideBin(process.argv))
   .scriptName('npx tsx cli/translate.ts')
   .usage(
-    '$0 --weights FILE --input PICTURE|FOLDER ... --output FOLDER\n\n' +
+    '$0 --weights FILE|RUN --input PICTURE|FOLDER ... --output FOLDER\n\n' +
       'Translates pictures with a trained model. Files in the output folder are kept, except what an\n' +
       'earlier translation wrote.',
   )
   .option('weights', {
     group: 'What:',
     string: true,
-    describe: "a checkpoint of ours, a .safetensors file, or the authors' .pt (required)",
+    describe: "a run's folder (its newest checkpoint), a .safetensors file, or the authors' .pt (required)",
   })
   .option('input', {
     group: 'What:',
@@ -166,9 +168,11 @@ await runCli(async () => {
   if (args.background !== undefined) await parseColour(args.background); // refused before anything is read
   const { pictures, skipped } = await listInputs(args.input);
   const targets = await planTargets(pictures, args);
+  const weights = await weightsFile(args.weights, (message) => console.error(message));
   const device = await openDevice({ adapter: args.adapter });
   try {
-    const translator = await openTranslator(device, args.weights, args.direction, args.size);
+    const warn = (message: string) => console.error(`warning: ${message}`);
+    const translator = await openTranslator(device, weights, args.direction, args.size, warn);
     const done = await translateAll(translator, pictures, targets, args);
     translator.close();
     const all = [...skipped, ...done.skipped];

@@ -49,12 +49,22 @@ export function freeEnsemble(device: Device, ensemble: Ensemble): void {
   }
 }
 
-function initialValues(spec: ParameterSpec, seed: number): Float32Array {
+/** Values that are drawn in one go: enough to be quick, few enough for whoever waits for a turn. */
+const DRAWN_AT_ONCE = 2 ** 20;
+
+function draw(values: Float32Array, next: () => number, scale: number | null): void {
+  for (let i = 0; i < values.length; i++) values[i] = scale === null ? next() : (2 * next() - 1) * scale;
+}
+
+function* initialValues(spec: ParameterSpec, seed: number): Generator<void, Float32Array> {
   const values = new Float32Array(elements(spec.shape));
   const { kind, value } = spec.init;
   if (kind === 'constant') return values.fill(value);
   const next = kind === 'uniform' ? uniformStream(seed, spec.name) : normalStream(seed, spec.name);
-  for (let i = 0; i < values.length; i++) values[i] = kind === 'uniform' ? (2 * next() - 1) * value : next();
+  for (let from = 0; from < values.length; from += DRAWN_AT_ONCE) {
+    draw(values.subarray(from, from + DRAWN_AT_ONCE), next, kind === 'uniform' ? value : null);
+    yield;
+  }
   if (kind === 'unit') {
     const norm = Math.sqrt(values.reduce((sum, x) => sum + x * x, 0));
     for (let i = 0; i < values.length; i++) values[i] /= Math.max(norm, 1e-12);
@@ -62,9 +72,21 @@ function initialValues(spec: ParameterSpec, seed: number): Float32Array {
   return values;
 }
 
-/** Sets every tensor as PyTorch's constructors would (same distributions), from a seed. */
-export function initialise(device: Device, ensembles: readonly Ensemble[], seed: number): void {
+/**
+ * Sets every tensor as PyTorch's constructors would (same distributions), from a seed. Takes seconds, or a
+ * minute for large models; so it is done piece by piece, and whoever runs it can do other things in between.
+ */
+export function* initialising(
+  device: Device,
+  ensembles: readonly Ensemble[],
+  seed: number,
+): Generator<void, void> {
   for (const group of ensembles.flatMap(({ parameters, u, v }) => [parameters, u, v])) {
-    for (const spec of group.specs) setTensor(device, group, spec, initialValues(spec, seed));
+    for (const spec of group.specs) setTensor(device, group, spec, yield* initialValues(spec, seed));
   }
+}
+
+/** The same in one go. */
+export function initialise(device: Device, ensembles: readonly Ensemble[], seed: number): void {
+  for (const _ of initialising(device, ensembles, seed));
 }

@@ -1,6 +1,6 @@
 import type { Device } from '../engine/device/device.ts';
 import { elements, type Shape } from '../engine/record/shape.ts';
-import { ALIGNMENT, type FlatBuffer, flatBuffer, type Tensor } from '../engine/record/tensor.ts';
+import { ALIGNMENT, type FlatBuffer, flatBuffer, type Tensor, windowOf } from '../engine/record/tensor.ts';
 import { read, upload } from '../engine/run/transfer.ts';
 import { fromAuthors, toAuthors } from './layout.ts';
 import type { ParameterSpec } from './spec.ts';
@@ -87,18 +87,52 @@ export function setTensor(
   }
 }
 
+/** Bytes of a tensor that are read back at a time, about. */
+const PIECE_BYTES = 16 * 2 ** 20;
+
+/** Elements of one row and how many rows to read at a time, so that each piece starts where a window may. */
+function piecesOf({ shape, layout }: ParameterSpec): { row: number; rows: number } {
+  const all = elements(shape);
+  // Elements change places within a row: spectral norm's v is one, and a plain tensor needs none.
+  const first = { plain: all, convVector: 1, conv: shape[0], mapLinear: shape[0] }[layout];
+  const row = all / first;
+  const step = [1, 2, 4, 8, 16, 32, 64].find((rows) => (rows * row * 4) % ALIGNMENT === 0)!;
+  return { row, rows: Math.min(first, Math.max(1, Math.floor(PIECE_BYTES / (step * row * 4))) * step) };
+}
+
+/**
+ * Reads one tensor in the authors' order, in pieces that follow each other: a gigabyte of weights needs a few
+ * megabytes here. Rows of the first dimension have the same order here and there, so each piece can be
+ * reordered alone.
+ */
+export async function* readTensor(
+  device: Device,
+  group: ParameterGroup,
+  spec: ParameterSpec,
+): AsyncIterable<Float32Array> {
+  const { row, rows } = piecesOf(spec);
+  for (const block of group.tensors.get(spec.name) ?? []) {
+    const count = elements(block.shape);
+    for (let at = 0; at < count; at += rows * row) {
+      const length = Math.min(rows * row, count - at);
+      const values = await read(device, windowOf(block, at, [length]));
+      const part = spec.layout === 'convVector' ? spec.shape : [length / row, ...spec.shape.slice(1)];
+      yield toAuthors({ ...spec, shape: part }, values);
+    }
+  }
+}
+
 /** Values of one tensor in the authors' order. */
 export async function getTensor(
   device: Device,
   group: ParameterGroup,
   spec: ParameterSpec,
 ): Promise<Float32Array> {
-  const ours = new Float32Array(elements(spec.shape));
+  const values = new Float32Array(elements(spec.shape));
   let at = 0;
-  for (const block of group.tensors.get(spec.name) ?? []) {
-    const values = await read(device, block);
-    ours.set(values, at);
-    at += values.length;
+  for await (const piece of readTensor(device, group, spec)) {
+    values.set(piece, at);
+    at += piece.length;
   }
-  return toAuthors(spec, ours);
+  return values;
 }

@@ -4,11 +4,12 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { choiceKey } from '../engine/device/choice.ts';
 import type { Device } from '../engine/device/device.ts';
+import { paperDevice } from '../engine/device/paper.ts';
 import { choicesOf, tune } from '../engine/measure/tune.ts';
 import { adapterKey, readTuned, tuneCachePath, writeTuned } from '../engine/measure/tuneCache.node.ts';
 import { defaultMode, tuneFor } from '../engine/measure/tuning.node.ts';
 import { conv2d } from '../engine/ops/conv2d.ts';
-import { makeTensor } from '../engine/record/tensor.ts';
+import { allocate } from '../engine/record/tensor.ts';
 import { trace } from '../engine/run/program.ts';
 import { DEFAULTS } from '../model/ugatit/ugatit.ts';
 import { settleKernels } from '../train/kernels.ts';
@@ -20,9 +21,9 @@ const gpu = useDevice();
 /** A 3x3 layer that several kernels can compute, and a 7x7 layer that Winograd cannot. */
 function work(paper: Device): void {
   trace(paper, () => {
-    const x = makeTensor([1, 8, 8, 16]);
-    const y = conv2d(x, makeTensor([16, 3, 3, 16]), null, { pad: 1 });
-    return { z: conv2d(y, makeTensor([4, 7, 7, 16]), null, { pad: 3 }) };
+    const x = allocate(paper, [1, 8, 8, 16], 'x');
+    const y = conv2d(x, allocate(paper, [16, 3, 3, 16], 'w'), null, { pad: 1 });
+    return { z: conv2d(y, allocate(paper, [4, 7, 7, 16], 'w'), null, { pad: 3 }) };
   });
 }
 
@@ -78,10 +79,9 @@ describe('the tuner', () => {
     const other = choice.candidates.find((name) => name !== choice.preferred)!;
     const key = choiceKey('conv2d', choice.sizes);
     const kernels = () => {
-      const { launches } = trace(gpu.device, () => {
-        const w = makeTensor([16, 3, 3, 16]);
-        return { y: conv2d(makeTensor([1, 8, 8, 16]), w, null, { pad: 1 }) };
-      });
+      const paper = paperDevice(gpu.device);
+      const [x, w] = [allocate(paper, [1, 8, 8, 16], 'x'), allocate(paper, [16, 3, 3, 16], 'w')];
+      const { launches } = trace(paper, () => ({ y: conv2d(x, w, null, { pad: 1 }) }));
       return launches.map(({ kernel }) => kernel?.name).join(' ');
     };
     const before = kernels();
@@ -140,8 +140,8 @@ describe('the cache of the tuner', () => {
   test.each(['{', '[]', '{"a": 1}', '{"a": {"b": 2}}', ''])(
     'ignores a broken file with a warning: %j',
     async (text) => {
-      await mkdir(dirname(tuneCachePath()), { recursive: true });
-      await writeFile(tuneCachePath(), text);
+      await mkdir(dirname(tuneCachePath()!), { recursive: true });
+      await writeFile(tuneCachePath()!, text);
       const warnings: string[] = [];
       const found = await readTuned(gpu.device, (message) => warnings.push(message));
       expect(found.size).toBe(0);
@@ -161,8 +161,8 @@ describe('the cache of the tuner', () => {
     timed = 0;
     expect(await tuneFor(gpu.device, 'auto', work, options)).toEqual(first);
     expect(timed).toBe(0);
-    const text = await readFile(tuneCachePath(), 'utf8');
-    await writeFile(tuneCachePath(), text.replace(/"(winograd|gather)\w*"/, '"poisoned"'));
+    const text = await readFile(tuneCachePath()!, 'utf8');
+    await writeFile(tuneCachePath()!, text.replace(/"(winograd|gather)\w*"/, '"poisoned"'));
     expect(Object.values(await tuneFor(gpu.device, 'auto', work, options))[0]).toBe('poisoned');
     const forced = await tuneFor(gpu.device, 'force', work, options);
     expect(Object.values(forced)[0]).toMatch(/winograd|gather/);

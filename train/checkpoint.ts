@@ -1,12 +1,21 @@
 import { CheckpointError } from '../engine/errors.ts';
 import { elements } from '../engine/record/shape.ts';
 import type { Ensemble } from '../model/ensemble.ts';
-import { getTensor, type ParameterGroup, setTensor } from '../model/parameters.ts';
+import { type ParameterGroup, readTensor, setTensor } from '../model/parameters.ts';
 import type { ParameterSpec } from '../model/spec.ts';
 import type { Ugatit } from '../model/ugatit/ugatit.ts';
+import { type Environment, parseEnvironment } from './environment.ts';
 import { TrainingError } from './errors.ts';
-import { type CheckpointView, matchTensors, openCheckpoint } from './formats/checkpoint.ts';
+import {
+  type CheckpointView,
+  describeArchitecture,
+  matchTensors,
+  openCheckpoint,
+} from './formats/checkpoint.ts';
+import { splitName } from './formats/names.ts';
 import { type TensorSource, writeSafetensors } from './formats/safetensors.node.ts';
+import type { Warn } from './observers.ts';
+import { parseConfig, type RunConfig } from './options.ts';
 
 /** A tensor of the model as a file knows it. */
 interface Entry {
@@ -31,14 +40,18 @@ export interface CheckpointState {
   /** Iterations done. */
   readonly step: number;
   /** The run's configuration, as in config.json. */
-  readonly config: unknown;
+  readonly config: RunConfig;
+  /** What else decided its numbers. */
+  readonly environment: Environment;
 }
 
-async function finiteValues(model: Ugatit, { name, group, spec }: Entry): Promise<Float32Array> {
-  const values = await getTensor(model.device, group, spec);
-  const bad = values.findIndex((value) => !Number.isFinite(value));
-  if (bad >= 0) throw new TrainingError(`${name} became ${values[bad]}`);
-  return values;
+/** A tensor's values piece by piece. @throws TrainingError at the first that is not finite */
+async function* finiteValues(model: Ugatit, { name, group, spec }: Entry): AsyncIterable<Float32Array> {
+  for await (const values of readTensor(model.device, group, spec)) {
+    const bad = values.findIndex((value) => !Number.isFinite(value));
+    if (bad >= 0) throw new TrainingError(`${name} became ${values[bad]}`);
+    yield values;
+  }
 }
 
 /**
@@ -56,13 +69,18 @@ export async function saveCheckpoint(path: string, model: Ugatit, state: Checkpo
     dtype: 'F32',
     read: () => finiteValues(model, entry),
   }));
-  const metadata = { format: 'adawn-1', step: String(state.step), config: JSON.stringify(state.config) };
+  const metadata = {
+    format: 'adawn-1',
+    step: String(state.step),
+    config: JSON.stringify(state.config),
+    environment: JSON.stringify(state.environment),
+  };
   await writeSafetensors(path, sources, metadata);
 }
 
-async function load(view: CheckpointView, model: Ugatit, entries: Entry[]): Promise<void> {
+async function load(view: CheckpointView, model: Ugatit, entries: Entry[], warn?: Warn): Promise<void> {
   const expected = new Map(entries.map(({ name, spec }) => [name, spec.authorsShape]));
-  const names = matchTensors(expected, view);
+  const names = matchTensors(expected, view, { warn });
   for (const { name, group, spec } of entries) {
     const values = await view.read(names.get(name)!);
     if (values.length !== elements(spec.shape)) throw new CheckpointError(`${view.path}: ${name} is damaged`);
@@ -70,11 +88,26 @@ async function load(view: CheckpointView, model: Ugatit, entries: Entry[]): Prom
   }
 }
 
-/** Starts a model from weights (`--init`): all six networks, from a .pt or safetensors file. */
-export async function loadWeights(path: string, model: Ugatit): Promise<void> {
+const networksOf = (ensemble: Ensemble) =>
+  new Set(weightsOf(ensemble).map(({ name }) => splitName(name).network));
+
+/**
+ * Starts a model from weights (`--init`) in a .pt or safetensors file: all networks, or the generators alone,
+ * as people publish them; the discriminators stay as they are then.
+ * @param warn hears of the latter, and of what else is to be known of the file
+ */
+export async function loadWeights(path: string, model: Ugatit, warn: Warn): Promise<void> {
   const view = await openCheckpoint(path);
   try {
-    await load(view, model, [model.generators, model.discriminators].flatMap(weightsOf));
+    const { networks } = describeArchitecture(view);
+    const judges = [...networksOf(model.discriminators)];
+    const generatorsAlone =
+      networks.length > 0 &&
+      [...networksOf(model.generators)].every((name) => networks.includes(name)) &&
+      !judges.some((name) => networks.includes(name) || view.rivals.has(name));
+    const ensembles = generatorsAlone ? [model.generators] : [model.generators, model.discriminators];
+    await load(view, model, ensembles.flatMap(weightsOf), warn);
+    if (generatorsAlone) warn(`${path} has the generators alone: ${judges.join(', ')} start from the seed`);
   } finally {
     await view.close();
   }
@@ -100,4 +133,14 @@ export async function loadCheckpoint(path: string, model: Ugatit): Promise<numbe
   } finally {
     await view.close();
   }
+}
+
+/** What a checkpoint says beside its tensors, as far as it does. */
+export async function readState(
+  path: string,
+): Promise<{ config: RunConfig | null; environment: Environment | null }> {
+  const view = await openCheckpoint(path);
+  await view.close();
+  const { config = '', environment } = view.metadata;
+  return { config: parseConfig(config), environment: parseEnvironment(environment) };
 }

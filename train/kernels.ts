@@ -5,6 +5,8 @@ import { allocate } from '../engine/record/tensor.ts';
 import { trace } from '../engine/run/program.ts';
 import { trainingStep } from '../model/ugatit/trainingStep.ts';
 import { createUgatit, type UgatitConfig } from '../model/ugatit/ugatit.ts';
+import { kernelsHash } from './environment.ts';
+import { expectRoom } from './memoryPlan.ts';
 import { type Observer, warner } from './observers.ts';
 import type { LoopOptions, RunConfig } from './options.ts';
 
@@ -22,7 +24,7 @@ export function stepOnPaper(paper: Device, config: UgatitConfig): void {
 
 /**
  * Has the device use the precision of the run, and its kernels: those a continued run was started with, since
- * other kernels round otherwise, else those the tuner finds.
+ * other kernels round otherwise, else those the tuner finds. Checks that training fits the adapter with them.
  * @returns the configuration with the choices, to be kept
  */
 export async function settleKernels(
@@ -30,17 +32,31 @@ export async function settleKernels(
   config: RunConfig,
   options: LoopOptions,
   observers: readonly Observer[],
+  stop?: AbortSignal,
 ): Promise<RunConfig> {
   usePrecision(device, config.precision ?? 'full');
-  if (options.resume) {
-    useTuned(device, config.tuned ?? {});
-    return config;
-  }
+  useTuned(device, options.resume ? (config.tuned ?? {}) : {});
+  await expectRoom(device, config.model);
+  const settled = options.resume ? config : await chooseKernels(device, config, options, observers, stop);
+  const chosen = Object.keys(settled.tuned ?? {}).length;
+  for (const o of observers) o.kernels?.(kernelsHash(settled), chosen);
+  return settled;
+}
+
+async function chooseKernels(
+  device: Device,
+  config: RunConfig,
+  options: LoopOptions,
+  observers: readonly Observer[],
+  stop?: AbortSignal,
+): Promise<RunConfig> {
   const onProgress = (done: number, total: number) => {
     for (const o of observers) o.tuning?.(done, total);
   };
   const mode = options.tune ?? defaultMode(device);
   const work = (paper: Device) => stepOnPaper(paper, config.model);
-  const tuned = await tuneFor(device, mode, work, { onProgress, warn: warner(observers) });
-  return Object.keys(tuned).length > 0 ? { ...config, tuned } : config;
+  const tuned = await tuneFor(device, mode, work, { onProgress, stop, warn: warner(observers) });
+  if (Object.keys(tuned).length === 0) return config;
+  await expectRoom(device, config.model); // other kernels need other memory
+  return { ...config, tuned };
 }

@@ -1,71 +1,55 @@
+import { resolve } from 'node:path';
 import { type Device, withinMemory } from '../engine/device/device.ts';
-import { AdawnError } from '../engine/errors.ts';
 import { checkConfig, createUgatit, freeUgatit, type Ugatit } from '../model/ugatit/ugatit.ts';
-import { saveCheckpoint } from './checkpoint.ts';
+import { readState } from './checkpoint.ts';
+import { isDirectory, resolveData } from './data/dataPath.ts';
 import { DataError } from './data/errors.ts';
+import { dataFingerprint } from './data/fingerprint.ts';
 import { type Dataset, openDataset } from './data/folder.ts';
 import { createLoader, type Loader } from './data/loader.ts';
-import { TrainingError } from './errors.ts';
+import { type Environment, environmentChanges, environmentOf } from './environment.ts';
+import { iterateAndSave, type Run } from './iterate.ts';
 import { settleKernels } from './kernels.ts';
-import { expectRoom } from './memoryPlan.ts';
-import {
-  metricsFile,
-  type Observer,
-  rewindMetrics,
-  type StepRecord,
-  tell,
-  type Warn,
-  warner,
-} from './observers.ts';
+import { metricsFile, rewindMetrics } from './metrics.ts';
+import { type Observer, tell, type Warn, warner } from './observers.ts';
 import type { LoopOptions, RunConfig } from './options.ts';
 import {
   checkpointPath,
+  claimFolder,
   createRun,
-  pruneCheckpoints,
+  listCheckpoints,
   type RunFolder,
   reopenRun,
   runFolder,
-  samplePath,
 } from './runFolder.ts';
-import { type SamplePictures, samplePictures, writeSampleGrid } from './samples.ts';
+import { samplePictures } from './samples.ts';
 import { learningRate } from './schedule.ts';
-import { closeSession, HISTORY_ROWS, openSession, readLosses, runStep, type Session } from './session.ts';
+import { closeSession, openSession } from './session.ts';
 import { prepareModel } from './start.ts';
-
-/** Read the losses at least this often (milliseconds), so that progress and NaNs show soon. */
-const READ_EVERY_MS = 1000;
+import { isStop, orStop } from './stopping.ts';
 
 /** How a run ended. */
 export interface RunEnd {
   readonly step: number;
+  /** Steps of this run alone; 0 where it was stopped before the first. */
+  readonly steps: number;
   /** The schedule is complete. */
   readonly complete: boolean;
   readonly folder: RunFolder;
 }
 
-/** A run while it goes. */
-interface Run {
+/** What a run is given, all in one. */
+interface Job {
+  readonly device: Device;
   readonly config: RunConfig;
   readonly options: LoopOptions;
-  readonly folder: RunFolder;
-  readonly session: Session;
-  readonly loader: Loader;
-  readonly samples: SamplePictures;
   readonly observers: readonly Observer[];
-  /** Steps submitted. */
-  step: number;
-  /** Steps whose losses were read, and found finite. */
-  checked: number;
-  saved: number;
+  readonly stop: AbortSignal;
+  readonly folder: RunFolder;
+  readonly warn: Warn;
 }
 
-function makeLoader(
-  dataset: Dataset,
-  config: RunConfig,
-  options: LoopOptions,
-  startStep: number,
-  warn: Warn,
-): Loader {
+function makeLoader({ config, options, warn }: Job, dataset: Dataset, startStep: number): Loader {
   return createLoader({
     ...dataset,
     warn,
@@ -79,156 +63,122 @@ function makeLoader(
   });
 }
 
-/** What is left of a run that failed, and how to go on. */
-function lastGood({ folder, saved }: Run): string {
-  return saved > 0
-    ? `the last good checkpoint is ${checkpointPath(folder, saved)}: go on from it with --resume`
-    : 'no checkpoint was written yet: start again';
-}
-
-/** Steps and weights that are not finite any more. */
-class Diverged extends TrainingError {
-  override name = 'TrainingError';
-}
-
-const rateOf = ({ iterations, lr, decay }: RunConfig, step: number) =>
-  learningRate(step, iterations, lr, decay);
-
-/** Reads the losses of the steps since the last call, and stops the run at the first that is not finite. */
-async function inspect(run: Run): Promise<void> {
-  const { config } = run;
-  const rows = await readLosses(run.session);
-  const records: StepRecord[] = rows.map((losses, i) => {
-    const step = run.checked + i + 1;
-    return { step, lr: rateOf(config, step), losses };
-  });
-  const bad = records.findIndex(({ losses }) => Object.values(losses).some((v) => !Number.isFinite(v)));
-  await tell(run.observers, 'steps', bad < 0 ? records : records.slice(0, bad));
-  if (bad >= 0) {
-    const { step, losses } = records[bad];
-    const [name, value] = Object.entries(losses).find(([, v]) => !Number.isFinite(v))!;
-    throw new Diverged(`loss ${name} became ${value} at iteration ${step}`);
+/**
+ * Opens the data set: where a continued run found it before, if it is there still, else by its name. Gives the
+ * configuration with the folder.
+ */
+async function openData({ config, options, stop, warn }: Job): Promise<[Dataset, RunConfig]> {
+  const { dataFolder, dataRoot } = config;
+  const data = dataFolder && (await isDirectory(dataFolder)) ? dataFolder : config.data;
+  try {
+    const dataset = await orStop(openDataset(data, { dataRoot, warn }), stop);
+    const found = await resolveData(data, dataRoot);
+    return [dataset, found.kind === 'toy' ? config : { ...config, dataFolder: resolve(found.path) }];
+  } catch (error) {
+    if (!(error instanceof DataError && options.resume)) throw error;
+    const [what] = error.message.split('\n');
+    throw new DataError(
+      `${what}: if the pictures have moved, say where they are with --resume --data FOLDER`,
+    );
   }
-  run.checked = run.step;
 }
 
-async function save(run: Run): Promise<void> {
-  if (run.saved === run.step) return;
-  await inspect(run);
-  const path = checkpointPath(run.folder, run.step);
-  await saveCheckpoint(path, run.session.model, { step: run.step, config: run.config }).catch((error) => {
-    throw error instanceof TrainingError
-      ? new Diverged(`${error.message} at iteration ${run.step}`, { cause: error })
-      : error;
-  });
-  run.saved = run.step;
-  await pruneCheckpoints(run.folder, run.options.keep);
-  await tell(run.observers, 'checkpoint', run.step, path);
-}
-
-async function sample(run: Run): Promise<void> {
-  const files: string[] = [];
-  for (const direction of ['A2B', 'B2A'] as const) {
-    const path = samplePath(run.folder, direction, run.step);
-    await writeSampleGrid(run.session.model, direction, run.samples, path);
-    files.push(path);
+/** Says what keeps a continuation from repeating the numbers that the run would have had without a pause. */
+async function tellChanges({ config, folder, warn }: Job, step: number, now: Environment): Promise<void> {
+  const before = await readState(checkpointPath(folder, step)).catch(() => null);
+  if (!before) return;
+  const changes = before.environment ? environmentChanges(before.environment, now) : [];
+  if (changes.length > 0) {
+    warn(`from here on the numbers are not those of a run without a pause: ${changes.join('; ')}`);
   }
-  await tell(run.observers, 'sample', run.step, files);
-}
-
-const isDue = (step: number, every: number) => every > 0 && step % every === 0;
-
-async function iterate(run: Run, stop: AbortSignal): Promise<void> {
-  const { config, options, session } = run;
-  const last = Math.min(config.iterations, run.step + options.stopAfter);
-  let lastRead = performance.now();
-  while (run.step < last && !stop.aborted) {
-    const batch = await run.loader.next();
-    const number = run.step + 1;
-    runStep(session, batch, number, rateOf(config, number));
-    run.step = number;
-    const sampleNow = isDue(number, options.sampleEvery) || number === last;
-    const saveNow = isDue(number, options.saveEvery);
-    if (session.rows === HISTORY_ROWS || sampleNow || performance.now() - lastRead > READ_EVERY_MS) {
-      await inspect(run);
-      lastRead = performance.now();
-    }
-    if (sampleNow) await sample(run);
-    if (saveNow) await save(run);
-  }
-  await save(run);
-}
-
-/** Adds to an error that ends a run what is left of the run. */
-function withAdvice(error: unknown, run: Run): unknown {
-  if (error instanceof AdawnError || error instanceof DataError) {
-    const advice = error instanceof Diverged ? ', with a smaller --lr' : '';
-    error.message += `; ${lastGood(run)}${advice}`;
-  }
-  return error;
+  const rateBy = ({ iterations, lr, decay }: RunConfig) => learningRate(step + 1, iterations, lr, decay);
+  if (!before.config || step >= config.iterations || rateBy(before.config) === rateBy(config)) return;
+  const show = (rate: number) => Number(rate.toPrecision(3));
+  warn(
+    `iteration ${step + 1} has learning rate ${show(rateBy(config))}, ` +
+      `it would have been ${show(rateBy(before.config))}: the schedule is now of ${config.iterations} ` +
+      `iterations and begins at ${config.lr}`,
+  );
 }
 
 /** Trains a prepared model until the end, the limit or the stop. */
-async function trainModel(
-  model: Ugatit,
-  dataset: Dataset,
+async function trainModel(job: Job, model: Ugatit, dataset: Dataset): Promise<RunEnd> {
+  const { device, config, options, observers, stop, folder, warn } = job;
+  // Given up, it ends by itself when it meets the memory of the model that is freed.
+  const start = await orStop(prepareModel(model, config, folder, options.resume, warn), stop);
+  const pictures = await orStop(dataFingerprint(dataset), stop);
+  const environment = environmentOf(device, config, pictures);
+  if (options.resume) {
+    await tellChanges(job, start, environment);
+    await rewindMetrics(folder.metrics, start);
+  }
+  if (start >= config.iterations) return { step: start, steps: 0, complete: true, folder };
+  const samples = await orStop(samplePictures(dataset, config, warn), stop);
+  const session = await openSession(model, (done, total) => {
+    stop.throwIfAborted();
+    for (const o of observers) o.compiling?.(done, total);
+  });
+  const loader = makeLoader(job, dataset, start);
+  const metrics = metricsFile(folder.metrics, warn);
+  const run: Run = {
+    ...{ config, environment, options, folder, session, loader, samples, start },
+    ...{ observers: [metrics, ...observers], step: start, checked: start, saved: start },
+    ...{ news: [], told: performance.now() },
+  };
+  try {
+    await iterateAndSave(run, stop);
+    return { step: run.step, steps: run.step - start, complete: run.step >= config.iterations, folder };
+  } finally {
+    await metrics.end?.();
+    await loader.close();
+    await closeSession(session).catch(() => {});
+  }
+}
+
+/** Everything from the data set on, in a folder that is ours alone. */
+async function trainIn(given: Job): Promise<RunEnd> {
+  const { device, options, observers, stop, folder } = given;
+  const [dataset, located] = await openData(given);
+  const config = await settleKernels(device, located, options, observers, stop);
+  const job = { ...given, config };
+  if (options.resume) await reopenRun(folder, config);
+  else await createRun(folder, config, options);
+  const model = await withinMemory(device, () => createUgatit(device, config.model), freeUgatit);
+  try {
+    stop.throwIfAborted();
+    return await trainModel(job, model, dataset);
+  } finally {
+    freeUgatit(model);
+  }
+}
+
+/**
+ * Trains as configured, from the start or (`options.resume`) from the newest checkpoint in the run's folder.
+ * @param stop aborting it saves and ends the run after the steps that are under way (`IN_FLIGHT` at most);
+ * before the first step is done it ends the run at once
+ * @throws TrainingError, DataError, CheckpointError, DeviceError: one sentence each; what was saved stays.
+ */
+export async function train(
+  device: Device,
   config: RunConfig,
   options: LoopOptions,
   observers: readonly Observer[],
   stop: AbortSignal,
 ): Promise<RunEnd> {
   const folder = runFolder(options.out);
-  const warn = warner(observers);
-  const step = await prepareModel(model, config, folder, options.resume, warn);
-  if (options.resume) await rewindMetrics(folder.metrics, step);
-  if (step >= config.iterations) return { step, complete: true, folder };
-  const samples = await samplePictures(dataset, config, warn);
-  const session = await openSession(model, (done, total) => {
-    for (const o of observers) o.compiling?.(done, total);
-  });
-  const loader = makeLoader(dataset, config, options, step, warn);
-  const all = [metricsFile(folder.metrics), ...observers];
-  const run: Run = {
-    ...{ config, options, folder, session, loader, samples, observers: all },
-    ...{ step, checked: step, saved: step },
-  };
+  const job: Job = { device, config, options, observers, stop, folder, warn: warner(observers) };
   try {
-    await iterate(run, stop);
-    return { step: run.step, complete: run.step >= config.iterations, folder };
-  } catch (error) {
-    throw withAdvice(error, run);
-  } finally {
-    await loader.close();
-    await closeSession(session).catch(() => {});
-  }
-}
-
-/**
- * Trains as configured, from the start or (`options.resume`) from the newest checkpoint in the run's folder.
- * @param stop aborting it saves and ends the run after the current iteration
- * @throws TrainingError, DataError, CheckpointError, DeviceError: one sentence each; what was saved stays.
- */
-export async function train(
-  device: Device,
-  given: RunConfig,
-  options: LoopOptions,
-  observers: readonly Observer[],
-  stop: AbortSignal,
-): Promise<RunEnd> {
-  try {
-    checkConfig(given.model);
-    const folder = runFolder(options.out);
-    const dataset = await openDataset(given.data, { dataRoot: given.dataRoot, warn: warner(observers) });
-    await expectRoom(device, given.model);
-    const config = await settleKernels(device, given, options, observers);
-    if (options.resume) await reopenRun(folder, config);
-    else await createRun(folder, config);
-    const model = await withinMemory(device, () => createUgatit(device, config.model), freeUgatit);
+    checkConfig(config.model);
+    const release = await claimFolder(folder, config, options);
     try {
-      return await trainModel(model, dataset, config, options, observers, stop);
+      return await trainIn(job);
     } finally {
-      freeUgatit(model);
+      await release();
     }
+  } catch (error) {
+    if (!isStop(error, stop)) throw error;
+    const step = (await listCheckpoints(folder)).at(-1)?.step ?? 0;
+    return { step, steps: 0, complete: false, folder };
   } finally {
     await tell(observers, 'end');
   }

@@ -1,6 +1,7 @@
 import { adapterMemory } from '../engine/device/adapterMemory.node.ts';
 import type { Device } from '../engine/device/device.ts';
 import { paperDevice } from '../engine/device/paper.ts';
+import { AdawnError } from '../engine/errors.ts';
 import { allocate } from '../engine/record/tensor.ts';
 import { trace } from '../engine/run/program.ts';
 import type { ParameterGroup } from '../model/parameters.ts';
@@ -82,7 +83,7 @@ export function tryNeed(device: Device, config: UgatitConfig): { need: MemoryNee
   try {
     return { need: memoryNeed(device, config) };
   } catch (error) {
-    if (error instanceof Error && error.name.endsWith('Error')) return { reason: error.message };
+    if (error instanceof AdawnError) return { reason: error.message };
     throw error;
   }
 }

@@ -1,8 +1,3 @@
-import { createReadStream, existsSync } from 'node:fs';
-import { appendFile, rm, stat, truncate } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
-import { onFiles } from './errors.ts';
-
 /** Losses of one iteration, by name: `D.loss`, `G.recon_A`, … */
 export interface StepRecord {
   readonly step: number;
@@ -25,6 +20,8 @@ export interface Observer {
   warning?(message: string): void;
   /** While kernels are timed against each other, before a new run. */
   tuning?(done: number, total: number): void;
+  /** Once it is settled which kernels the run uses: a hash of the tuner's choices, and how many there are. */
+  kernels?(hash: string, chosen: number): void;
   /** While kernels compile, before the first step. */
   compiling?(done: number, total: number): void;
   /** When the run ends, however it ends. */
@@ -49,40 +46,4 @@ export function warner(observers: readonly Observer[]): Warn {
   return (message) => {
     for (const o of observers) o.warning?.(message);
   };
-}
-
-/** Writes `metrics.csv`: a header, then step, learning rate and every loss term, one line an iteration. */
-export function metricsFile(path: string): Observer {
-  return {
-    async steps(records) {
-      if (records.length === 0) return;
-      // Nine digits tell any two float32 numbers apart.
-      const show = (value: number) => Number(value.toPrecision(9));
-      const names = Object.keys(records[0].losses);
-      const lines = records.map(({ step, lr, losses }) =>
-        [step, lr, ...names.map((n) => show(losses[n]))].join(','),
-      );
-      if (!existsSync(path)) lines.unshift(['step', 'lr', ...names].join(','));
-      await onFiles(`cannot write ${path}`, 'make room or check its permissions', () =>
-        appendFile(path, `${lines.join('\n')}\n`),
-      );
-    },
-  };
-}
-
-/** Cuts off the lines after `step` (and a half-written one), so that a resumed run repeats no iteration. */
-export async function rewindMetrics(path: string, step: number): Promise<void> {
-  if (!existsSync(path)) return;
-  const { size } = await stat(path);
-  let columns = 0;
-  let end = 0;
-  for await (const line of createInterface({ input: createReadStream(path, 'latin1') })) {
-    columns ||= line.split(',').length;
-    const good = end === 0 ? line.startsWith('step,') : Number.parseInt(line, 10) <= step;
-    const after = end + line.length + 1;
-    if (!good || line.split(',').length !== columns || after > size) break;
-    end = after;
-  }
-  if (end === 0) await rm(path);
-  else await truncate(path, end);
 }

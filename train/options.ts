@@ -9,6 +9,8 @@ export interface RunConfig {
   /** Data set: a name below the data root, a path, or `toy-cat2dog`. */
   readonly data: string;
   readonly dataRoot: string;
+  /** The folder that was found under this name, absolute: a run may be continued from another working folder. */
+  readonly dataFolder?: string;
   readonly model: UgatitConfig;
   /** Iterations of the whole schedule. */
   readonly iterations: number;
@@ -49,14 +51,33 @@ function alike(value: unknown, template: unknown): boolean {
   return Object.entries(template).every(([name, inner]) => alike(fields[name], inner));
 }
 
-/** The configuration in a JSON text, or null where it is none. */
+/** The configuration in a JSON text, or null where it is none. Some editors put a byte order mark in front. */
 export function parseConfig(text: string): RunConfig | null {
   try {
-    const value: unknown = JSON.parse(text);
+    const value: unknown = JSON.parse(text.replace(/^\uFEFF/, ''));
     return alike(value, DEFAULT_RUN) ? (value as RunConfig) : null;
   } catch {
     return null;
   }
+}
+
+/** An option that differs between two configurations, with both values as JSON. */
+export interface Changed {
+  readonly name: string;
+  readonly before: string | undefined;
+  readonly now: string | undefined;
+}
+
+/** Options that differ between two configurations; what was found or chosen for a run is no option. */
+export function changedOptions(before: RunConfig, now: RunConfig): Changed[] {
+  const flat = ({ model, tuned: _, dataFolder: __, ...rest }: RunConfig) => {
+    const all = { precision: 'full', checkpointActivations: false, ...rest, ...model };
+    return new Map(Object.entries(all).map(([name, value]) => [name, JSON.stringify(value)]));
+  };
+  const [old, next] = [flat(before), flat(now)];
+  return [...new Set([...old.keys(), ...next.keys()])]
+    .map((name) => ({ name, before: old.get(name), now: next.get(name) }))
+    .filter((option) => option.before !== option.now);
 }
 
 /** What may differ between a run and its continuation. */
@@ -64,6 +85,11 @@ export interface LoopOptions {
   /** Folder of the run. */
   readonly out: string;
   readonly resume: boolean;
+  /**
+   * An earlier run in the folder that had the same options is removed first, with these files that belong to
+   * it. Absent: a folder with checkpoints is refused.
+   */
+  readonly replace?: readonly string[];
   /** End after this many more iterations; Infinity: at the end of the schedule. */
   readonly stopAfter: number;
   readonly sampleEvery: number;

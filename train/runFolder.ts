@@ -1,10 +1,12 @@
 import { existsSync } from 'node:fs';
-import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readState } from './checkpoint.ts';
 import { onFiles, TrainingError } from './errors.ts';
-import { openCheckpoint } from './formats/checkpoint.ts';
-import { makeFolder } from './formats/file.node.ts';
-import { parseConfig, type RunConfig } from './options.ts';
+import { isTemporary, makeFolder, writeAtomically } from './formats/file.node.ts';
+import { lockFolder } from './lock.ts';
+import { readMetrics } from './metrics.ts';
+import { changedOptions, type LoopOptions, parseConfig, type RunConfig } from './options.ts';
 
 /** Paths of a run's folder, `results/RUN/`. */
 export interface RunFolder {
@@ -56,20 +58,111 @@ export async function pruneCheckpoints(folder: RunFolder, keep: number): Promise
 async function removeTemporary(folder: RunFolder): Promise<void> {
   for (const place of [folder.root, folder.checkpoints, folder.samples]) {
     const names = await readdir(place).catch(() => []);
-    for (const name of names.filter((n) => n.endsWith('.tmp'))) await rm(join(place, name), { force: true });
+    for (const name of names.filter(isTemporary)) await rm(join(place, name), { force: true });
   }
 }
 
-/** Creates a new run's folder. @throws TrainingError when there is a run already. */
-export async function createRun(folder: RunFolder, config: RunConfig): Promise<void> {
+const isSample = (name: string) => /^(A2B|B2A)_\d{7,}\.png$/.test(name);
+const isCheckpoint = (name: string) => /^step_\d{7,}\.safetensors(\.damaged)?$/.test(name);
+
+const elsewhere = 'choose another folder with --out';
+
+/** The configuration in a new run's folder; null where there is none. @throws TrainingError for another's. */
+async function earlierConfig(folder: RunFolder): Promise<RunConfig | null> {
+  if (!existsSync(folder.config)) return null;
+  const config = parseConfig(await readFile(folder.config, 'utf8'));
+  if (!config) throw new TrainingError(`${folder.config} is no configuration of adawn's: ${elsewhere}`);
+  return config;
+}
+
+/** Whether the run of these options may take over what an earlier one left, `replace` included. */
+const mayReplace = (earlier: RunConfig | null, config: RunConfig, { replace }: LoopOptions) =>
+  replace !== undefined && earlier !== null && changedOptions(earlier, config).length === 0;
+
+/** Checks that a new run would overwrite nothing but what an earlier run of adawn's left there. */
+async function demandFree(folder: RunFolder, config: RunConfig, options: LoopOptions): Promise<void> {
+  const earlier = await earlierConfig(folder);
+  const metrics = await readMetrics(folder.metrics);
+  if (metrics && !metrics.ours)
+    throw new TrainingError(`${folder.metrics} has no header of adawn's: ${elsewhere}`);
+  if (mayReplace(earlier, config, options)) return;
   const newest = (await listCheckpoints(folder)).at(-1);
+  if (newest && options.replace) {
+    throw new TrainingError(
+      `${folder.root} holds a run with other options (step ${newest.step}): ${elsewhere}`,
+    );
+  }
   if (newest) {
     throw new TrainingError(
       `${folder.root} holds a run already (step ${newest.step}): ` +
         'continue it with --resume, or choose another folder with --out',
     );
   }
-  await onFiles(`cannot write to ${folder.root}`, 'choose another folder with --out', async () => {
+  const names = await readdir(folder.samples).catch(() => []);
+  const inTheWay = earlier ? [] : names.filter(isSample).map((name) => join(folder.samples, name));
+  inTheWay.push(...(options.replace ?? []).map((name) => join(folder.root, name)).filter(existsSync));
+  if (inTheWay.length > 0)
+    throw new TrainingError(`${inTheWay[0]} is in the way, of no run that adawn knows: ${elsewhere}`);
+}
+
+/** Checks that there is something to continue from. */
+async function demandCheckpoint(folder: RunFolder): Promise<void> {
+  if ((await listCheckpoints(folder)).length > 0) return;
+  const metrics = await readMetrics(folder.metrics);
+  const ends = metrics?.ours ? ` (metrics.csv ends at step ${metrics.last})` : '';
+  throw new TrainingError(
+    `${folder.root} has no checkpoint to continue from${ends}: ` +
+      'put one back, or start anew without --resume and with another --out',
+  );
+}
+
+/**
+ * Makes this process the one that trains in a run's folder, and checks that it may: a new run must find nothing
+ * that adawn did not write, a continued one a checkpoint. Changes nothing else. Gives what ends it.
+ * @throws TrainingError where there is something in the way, or another process trains there
+ */
+export async function claimFolder(
+  folder: RunFolder,
+  config: RunConfig,
+  options: LoopOptions,
+): Promise<() => Promise<void>> {
+  const demand = () => (options.resume ? demandCheckpoint(folder) : demandFree(folder, config, options));
+  await demand();
+  const isNew = !existsSync(folder.root);
+  await onFiles(`cannot write to ${folder.root}`, elsewhere, () => makeFolder(folder.root));
+  const unlock = await lockFolder(folder.root);
+  const release = async () => {
+    await unlock();
+    if (isNew) await rmdir(folder.root).catch(() => {}); // only if nothing has been written to it
+  };
+  try {
+    await demand(); // another process may have begun and ended in between
+  } catch (error) {
+    await release();
+    throw error;
+  }
+  return release;
+}
+
+/** Removes what a run wrote into its folder, and nothing else that may be there. */
+async function clear(folder: RunFolder, more: readonly string[]): Promise<void> {
+  const inside = async (place: string, isOurs: (name: string) => boolean) => {
+    const names = await readdir(place).catch(() => []);
+    return names.filter(isOurs).map((name) => join(place, name));
+  };
+  const files = [
+    ...(await inside(folder.checkpoints, isCheckpoint)),
+    ...(await inside(folder.samples, isSample)),
+    ...more.map((name) => join(folder.root, name)),
+    ...[folder.metrics, folder.config],
+  ];
+  for (const path of files) await rm(path, { force: true });
+}
+
+/** Makes a claimed folder ready for a new run; `replace` as in the options. */
+export async function createRun(folder: RunFolder, config: RunConfig, options: LoopOptions): Promise<void> {
+  await onFiles(`cannot write to ${folder.root}`, elsewhere, async () => {
+    if (mayReplace(await earlierConfig(folder), config, options)) await clear(folder, options.replace!);
     await makeFolder(folder.samples);
     await makeFolder(folder.checkpoints);
     await removeTemporary(folder);
@@ -78,7 +171,7 @@ export async function createRun(folder: RunFolder, config: RunConfig): Promise<v
   });
 }
 
-/** Makes a run's folder ready to be continued; its options may have changed. */
+/** Makes a claimed folder ready to be continued; its options may have changed. */
 export async function reopenRun(folder: RunFolder, config: RunConfig): Promise<void> {
   await onFiles(`cannot write to ${folder.root}`, 'make room or change its permissions', async () => {
     await makeFolder(folder.samples);
@@ -89,15 +182,8 @@ export async function reopenRun(folder: RunFolder, config: RunConfig): Promise<v
 
 /** Writes config.json so that it is whole or absent. */
 async function writeConfig(folder: RunFolder, config: RunConfig): Promise<void> {
-  await writeFile(`${folder.config}.tmp`, `${JSON.stringify(config, null, 2)}\n`);
-  await rename(`${folder.config}.tmp`, folder.config);
-}
-
-/** The configuration a checkpoint was written with, or null. */
-async function configIn(path: string): Promise<RunConfig | null> {
-  const view = await openCheckpoint(path).catch(() => null);
-  await view?.close();
-  return parseConfig(view?.metadata.config ?? '');
+  const bytes = new TextEncoder().encode(`${JSON.stringify(config, null, 2)}\n`);
+  await writeAtomically(folder.config, (to) => to.write(bytes));
 }
 
 /**
@@ -110,7 +196,7 @@ export async function readConfig(folder: RunFolder, warn: (message: string) => v
   if (config) return config;
   const problem = text === null ? 'is missing' : 'is damaged';
   for (const { path } of (await listCheckpoints(folder)).reverse()) {
-    const found = await configIn(path);
+    const found = (await readState(path).catch(() => null))?.config;
     if (!found) continue;
     warn(`${folder.config} ${problem}: the run's options were taken from ${path}`);
     return found;

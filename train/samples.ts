@@ -1,4 +1,4 @@
-import type { Device } from '../engine/device/device.ts';
+import { type Device, withinMemory } from '../engine/device/device.ts';
 import { allocate, release, type Tensor } from '../engine/record/tensor.ts';
 import { dispose, type Program, record, run } from '../engine/run/program.ts';
 import { read, upload } from '../engine/run/transfer.ts';
@@ -89,29 +89,53 @@ async function column(
   return pictures;
 }
 
+/** Columns of a grid, picture by picture. @throws the reason of `stop` when that is aborted */
+async function columns(
+  model: Ugatit,
+  direction: Direction,
+  x: Tensor,
+  pictures: readonly TestPicture[],
+  stop: AbortSignal,
+): Promise<Picture[][]> {
+  const { device, config } = model;
+  const check = () => stop.throwIfAborted();
+  const program = await record(device, () => build(model, x, direction), check);
+  try {
+    const made: Picture[][] = [];
+    for (const { values } of pictures) {
+      check();
+      made.push(await column(device, program, x, values, config.size));
+    }
+    return made;
+  } finally {
+    dispose(program);
+  }
+}
+
 /**
  * Translates the pictures of one domain and writes the grid: a column a picture, seven rows, as the authors
  * lay theirs out. Its memory is taken for the call only.
+ * @throws the reason of `stop` when that is aborted before all is translated; nothing is written then
  */
 export async function writeSampleGrid(
   model: Ugatit,
   direction: Direction,
   pictures: SamplePictures,
   path: string,
+  stop: AbortSignal,
 ): Promise<void> {
   const { device, config } = model;
-  const x = allocate(device, [1, config.size, config.size, 3], 'sample');
-  let program: Program<Record<string, Tensor>> | null = null;
+  const free = (tensor: Tensor) => release(device, tensor);
+  const x = await withinMemory(
+    device,
+    () => allocate(device, [1, config.size, config.size, 3], 'sample'),
+    free,
+  );
   try {
-    program = await record(device, () => build(model, x, direction));
-    const columns: Picture[][] = [];
-    for (const { values } of direction === 'A2B' ? pictures.a : pictures.b) {
-      columns.push(await column(device, program, x, values, config.size));
-    }
-    const rows = columns[0].map((_, r) => columns.map((c) => c[r]));
+    const made = await columns(model, direction, x, direction === 'A2B' ? pictures.a : pictures.b, stop);
+    const rows = made[0].map((_, r) => made.map((column) => column[r]));
     await writePng(path, composeGrid(rows));
   } finally {
-    if (program) dispose(program);
-    release(device, x);
+    free(x);
   }
 }

@@ -1,9 +1,16 @@
-import { type Device, finish } from '../engine/device/device.ts';
+import { checkDevice, type Device, finish } from '../engine/device/device.ts';
 import { adamHyper } from '../engine/ops/adam.ts';
 import { place } from '../engine/record/place.ts';
 import { allocate, type FlatBuffer, flatBuffer, release, type Tensor } from '../engine/record/tensor.ts';
-import { dispose, type Program, record, run } from '../engine/run/program.ts';
-import { read, upload } from '../engine/run/transfer.ts';
+import { dispose, type Program, record, run, runInPortions } from '../engine/run/program.ts';
+import {
+  beginRead,
+  cancelRead,
+  finishRead,
+  type Piece,
+  type Reading,
+  upload,
+} from '../engine/run/transfer.ts';
 import { type Losses, trainingStep } from '../model/ugatit/trainingStep.ts';
 import type { Ugatit } from '../model/ugatit/ugatit.ts';
 import type { Batch } from './data/loader.ts';
@@ -16,13 +23,15 @@ export interface Session {
   readonly inputs: { readonly a: Tensor; readonly b: Tensor; readonly hyper: Tensor };
   /** Each loss at a boundary of its own, written by the step: the terms, and the totals summed from them. */
   readonly losses: readonly FlatBuffer[];
-  /** Rows of all losses, one a step since the last read. */
-  readonly history: Tensor;
-  rows: number;
+  /** News of the steps that were submitted and not yet read, oldest first, on their way to the host. */
+  readonly flying: Reading[];
 }
 
-/** Steps between two read-backs at most. */
-export const HISTORY_ROWS = 64;
+/**
+ * Steps that may be submitted and not yet computed: the one at work, and one waiting behind it so that the
+ * GPU is never idle. Whoever stops a run waits for them, and news of a loss is this old.
+ */
+export const IN_FLIGHT = 2;
 
 /** Floats between two losses in the flat buffer. */
 const SLOT = 64;
@@ -65,54 +74,113 @@ export async function openSession(
     b: allocate(device, shape, 'batch B'),
     hyper: allocate(device, [4], 'Adam numbers'),
   };
-  let recorded: PlacedLosses = { names: [], buffers: [] };
-  const step = await record(
-    device,
-    () => {
-      recorded = recordStep(model, inputs);
-      return {};
-    },
-    onCompile,
-  );
-  const { names: lossNames, buffers: losses } = recorded;
-  const history = allocate(device, [HISTORY_ROWS, lossNames.length * SLOT], 'loss history');
-  return { model, step, lossNames, inputs, losses, history, rows: 0 };
+  let losses: PlacedLosses = { names: [], buffers: [] };
+  const build = () => {
+    losses = recordStep(model, inputs);
+    return {};
+  };
+  const step = await record(device, build, onCompile).catch((error) => {
+    freeTensors(device, inputs, losses.buffers);
+    throw error;
+  });
+  reserveReadings(model, losses.buffers);
+  return { model, step, lossNames: losses.names, inputs, losses: losses.buffers, flying: [] };
 }
 
-/** Submits one iteration; returns without waiting for the GPU. `number` counts from 1. */
-export function runStep(session: Session, batch: Batch, number: number, lr: number): void {
-  const { model, inputs, step, losses, history } = session;
+function freeTensors(device: Device, inputs: Session['inputs'], losses: readonly FlatBuffer[]): void {
+  for (const tensor of Object.values(inputs)) release(device, tensor);
+  for (const { buffer } of losses) device.pool.release(buffer);
+}
+
+/** What the host hears of a step: its losses, and which networks are lost. */
+function piecesOf({ health }: Ugatit, losses: readonly FlatBuffer[]): Piece[] {
+  const [flags] = health.flags.views;
+  const { buffer, offset, bytes } = flags.storage!;
+  return [
+    ...losses.map((flat) => ({ buffer: flat.buffer, offset: 0, bytes: flat.bytes })),
+    { buffer, offset, bytes },
+  ];
+}
+
+/** Has the pool make what the steps in flight copy their news to, so that none of them makes any. */
+function reserveReadings(model: Ugatit, losses: readonly FlatBuffer[]): void {
+  const { device } = model;
+  const readings = Array.from({ length: IN_FLIGHT + 1 }, () => beginRead(device, piecesOf(model, losses)));
+  for (const reading of readings) cancelRead(device, reading);
+}
+
+function uploadInputs({ model, inputs }: Session, batch: Batch, number: number, lr: number): void {
   const { device } = model;
   upload(device, inputs.a, batch.a);
   upload(device, inputs.b, batch.b);
   upload(device, inputs.hyper, adamHyper(number, lr));
-  run(step);
-  const encoder = device.gpu.createCommandEncoder();
-  let at = session.rows * session.lossNames.length * SLOT * 4;
-  for (const { buffer, bytes } of losses) {
-    encoder.copyBufferToBuffer(buffer, 0, history.storage!.buffer, at, bytes);
-    at += bytes;
-  }
-  device.gpu.queue.submit([encoder.finish()]);
-  session.rows++;
 }
 
-/** Waits for the submitted steps and gives each one's losses, oldest first; empties the history. */
+/** Submits one iteration; returns without waiting for the GPU. `number` counts from 1. */
+export function runStep(session: Session, batch: Batch, number: number, lr: number): void {
+  const { model, step, losses, flying } = session;
+  uploadInputs(session, batch, number, lr);
+  run(step);
+  flying.push(beginRead(model.device, piecesOf(model, losses)));
+}
+
+/**
+ * The same for the first iteration of a session, which may take minutes where the driver compiles kernels when
+ * they first run; waits for it.
+ * @param between called every now and then; what it throws ends the iteration half-way, and the model is of no
+ * use then
+ */
+export async function runFirstStep(
+  session: Session,
+  batch: Batch,
+  number: number,
+  lr: number,
+  between: () => void,
+): Promise<void> {
+  const { model, step, losses, flying } = session;
+  uploadInputs(session, batch, number, lr);
+  await runInPortions(step, between);
+  flying.push(beginRead(model.device, piecesOf(model, losses)));
+}
+
+/** What is known of a step that was computed. */
+export interface StepNews {
+  readonly losses: Record<string, number>;
+  /** Networks with a parameter or moment that is not finite. */
+  readonly lost: readonly string[];
+}
+
+/**
+ * Waits until at most `ahead` of the submitted steps are still to be computed; gives the news of each one
+ * computed since the last call, oldest first.
+ */
+export async function readNews(session: Session, ahead = 0): Promise<StepNews[]> {
+  const { model, lossNames, flying } = session;
+  const news: StepNews[] = [];
+  while (flying.length > ahead) {
+    const reading = flying.shift()!;
+    const values = new Float32Array(reading.bytes / 4);
+    await finishRead(model.device, reading, values);
+    checkDevice(model.device);
+    const flags = values.subarray(lossNames.length * SLOT);
+    news.push({
+      losses: Object.fromEntries(lossNames.map((name, i) => [name, values[i * SLOT]])),
+      lost: model.health.names.filter((_, i) => flags[i] !== 0),
+    });
+  }
+  return news;
+}
+
+/** Waits for the submitted steps; gives the losses of those that were not read yet, oldest first. */
 export async function readLosses(session: Session): Promise<Record<string, number>[]> {
-  const { model, history, lossNames, rows } = session;
-  session.rows = 0;
-  if (rows === 0) return [];
-  const values = await read(model.device, history);
-  return Array.from({ length: rows }, (_, r) => {
-    const at = (i: number) => values[(r * lossNames.length + i) * SLOT];
-    return Object.fromEntries(lossNames.map((name, i) => [name, at(i)]));
-  });
+  return (await readNews(session)).map(({ losses }) => losses);
 }
 
 /** Frees what the session allocated (not the model). */
-export async function closeSession({ model, step, inputs, losses, history }: Session): Promise<void> {
+export async function closeSession(session: Session): Promise<void> {
+  const { model, step, inputs, losses, flying } = session;
   await finish(model.device);
   dispose(step);
-  for (const tensor of [...Object.values(inputs), history]) release(model.device, tensor);
-  for (const { buffer } of losses) model.device.pool.release(buffer);
+  for (const reading of flying.splice(0)) cancelRead(model.device, reading);
+  freeTensors(model.device, inputs, losses);
 }

@@ -1,12 +1,13 @@
 import { rename } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { CheckpointError } from '../engine/errors.ts';
-import { initialise } from '../model/ensemble.ts';
+import { initialising } from '../model/ensemble.ts';
 import type { Ugatit } from '../model/ugatit/ugatit.ts';
 import { loadCheckpoint, loadWeights } from './checkpoint.ts';
 import type { Warn } from './observers.ts';
 import type { RunConfig } from './options.ts';
 import { listCheckpoints, type RunFolder } from './runFolder.ts';
+import { weightsFile } from './weights.ts';
 
 /** Restores the newest checkpoint that is whole; damaged ones are put aside. Null where there is none. */
 async function restore(model: Ugatit, folder: RunFolder, warn: Warn): Promise<number | null> {
@@ -33,7 +34,10 @@ async function restore(model: Ugatit, folder: RunFolder, warn: Warn): Promise<nu
   );
 }
 
-/** Brings the model to its first state: from the newest checkpoint, a file of weights, or the seed. */
+/**
+ * Brings the model to its first state: from the newest checkpoint, from weights (a file, or a run's folder,
+ * whose newest checkpoint is taken), or from the seed.
+ */
 export async function prepareModel(
   model: Ugatit,
   config: RunConfig,
@@ -44,7 +48,9 @@ export async function prepareModel(
   const restored = resume ? await restore(model, folder, warn) : null;
   if (restored !== null) return restored;
   // The moments start at zero; weights that --init has not are those of the seed.
-  initialise(model.device, [model.generators, model.discriminators], config.seed);
-  if (config.init) await loadWeights(config.init, model);
+  for (const _ of initialising(model.device, [model.generators, model.discriminators], config.seed)) {
+    await new Promise((turn) => setImmediate(turn)); // signals have their turn
+  }
+  if (config.init) await loadWeights(await weightsFile(config.init, warn), model, warn);
   return 0;
 }

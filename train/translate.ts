@@ -3,26 +3,15 @@ import { CheckpointError } from '../engine/errors.ts';
 import { allocate, release, type Tensor } from '../engine/record/tensor.ts';
 import { dispose, type Program, record, run } from '../engine/run/program.ts';
 import { read, upload } from '../engine/run/transfer.ts';
-import { setTensor } from '../model/parameters.ts';
 import type { GeneratorConfig } from '../model/ugatit/generator.ts';
-import {
-  createTranslator,
-  freeTranslator,
-  LONE,
-  runTranslator,
-  type Translator,
-} from '../model/ugatit/inference.ts';
+import { createTranslator, freeTranslator, runTranslator } from '../model/ugatit/inference.ts';
 import { preprocess } from './data/augment.ts';
 import { toPicture } from './data/grid.ts';
 import { heatmapPicture } from './data/heatmap.ts';
 import type { Picture } from './data/picture.ts';
-import {
-  type Architecture,
-  type CheckpointView,
-  describeArchitecture,
-  matchTensors,
-  openCheckpoint,
-} from './formats/checkpoint.ts';
+import { type CheckpointView, openCheckpoint } from './formats/checkpoint.ts';
+import type { Warn } from './observers.ts';
+import { generatorConfig, loadGenerator } from './weights.ts';
 
 export type Direction = 'AtoB' | 'BtoA';
 
@@ -39,43 +28,6 @@ export interface PictureTranslator {
   /** Translates a picture of any size (resized to the model's); the heat map shows where it looked. */
   translate(picture: Picture): Promise<TranslatedPicture>;
   close(): void;
-}
-
-/** Side of the pictures: asked for, else as the run was trained, else tied to the weights, else 256. */
-function sizeOf(view: CheckpointView, found: Architecture, asked: number | undefined): number {
-  if (asked !== undefined) return asked;
-  if (found.size !== undefined) return found.size;
-  try {
-    const config = JSON.parse(view.metadata.config ?? '{}') as { model?: { size?: number } };
-    return config.model?.size ?? 256;
-  } catch {
-    return 256;
-  }
-}
-
-/** What the file's generator is made of. @throws CheckpointError when it has none. */
-function generatorConfig(view: CheckpointView, network: string, size: number | undefined): GeneratorConfig {
-  const found = describeArchitecture(view);
-  if (!found.lone && !found.networks.includes(network)) {
-    const has = found.networks.join(', ') || 'no network of U-GAT-IT';
-    throw new CheckpointError(`${view.path} has no ${network}, it has ${has}: try the other --direction`);
-  }
-  if (found.ch === undefined || found.nRes === undefined || found.light === undefined) {
-    throw new CheckpointError(`${view.path} holds no generator of U-GAT-IT`);
-  }
-  return { light: found.light, ch: found.ch, nRes: found.nRes, size: sizeOf(view, found, size) };
-}
-
-async function loadGenerator(view: CheckpointView, network: string, translator: Translator): Promise<void> {
-  const { device, ensemble } = translator;
-  const { parameters } = ensemble;
-  const bare = (name: string) => name.slice(LONE.length + 1);
-  const expected = new Map(parameters.specs.map((s) => [`${network}.${bare(s.name)}`, s.authorsShape]));
-  const names = matchTensors(expected, view, { network });
-  for (const spec of parameters.specs) {
-    const values = await view.read(names.get(`${network}.${bare(spec.name)}`)!);
-    setTensor(device, parameters, spec, values);
-  }
 }
 
 async function translateOne(
@@ -99,6 +51,7 @@ async function translateOne(
 
 /**
  * Loads a generator from a .pt or safetensors file (all six networks, or one generator alone).
+ * @param warn hears of tensors that were left out and the like
  * @throws CheckpointError when the file does not hold it.
  */
 export async function openTranslator(
@@ -106,6 +59,7 @@ export async function openTranslator(
   path: string,
   direction: Direction,
   size?: number,
+  warn: Warn = () => {},
 ): Promise<PictureTranslator> {
   const network = direction === 'AtoB' ? 'genA2B' : 'genB2A';
   const view = await openCheckpoint(path);
@@ -113,7 +67,7 @@ export async function openTranslator(
     const config = generatorConfig(view, network, size);
     if (config.size % 4 !== 0)
       throw new CheckpointError(`--size must be a multiple of 4, got ${config.size}`);
-    return await openGenerator(device, view, network, config);
+    return await openGenerator(device, view, network, config, warn);
   } finally {
     await view.close();
   }
@@ -125,6 +79,7 @@ async function openGenerator(
   view: CheckpointView,
   network: string,
   config: GeneratorConfig,
+  warn: Warn,
 ): Promise<PictureTranslator> {
   const { size } = config;
   const translator = createTranslator(device, config);
@@ -134,7 +89,7 @@ async function openGenerator(
     freeTranslator(translator);
   };
   try {
-    await loadGenerator(view, network, translator);
+    await loadGenerator(view, network, translator, warn);
     const input = allocate(device, [1, size, size, 3], 'picture');
     x = input;
     const program = await record(device, () => {

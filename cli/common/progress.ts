@@ -22,6 +22,9 @@ export interface ProgressOptions {
 /** Redraw a terminal's bar at most this often, in seconds. */
 const REDRAW_SECONDS = 0.1;
 
+/** A rate over less than this many seconds is not shown. */
+const MEANINGFUL_SECONDS = 0.5;
+
 /** The rate is taken over a window of about this many seconds, so that it follows the present speed. */
 const RATE_SECONDS = 20;
 
@@ -107,8 +110,8 @@ export class Progress {
     while (this.marks.length > 2 && time - this.marks[1].time > RATE_SECONDS) this.marks.shift();
     const oldest = this.marks[0];
     const elapsed = time - oldest.time;
-    // The first moments say nothing about the speed.
-    return elapsed > 0.5 || this.step >= this.total ? (this.step - oldest.step) / Math.max(elapsed, 1e-3) : 0;
+    // The first moments say nothing about the speed, also where they are all there is.
+    return elapsed > MEANINGFUL_SECONDS ? (this.step - oldest.step) / elapsed : 0;
   }
 
   private draw(time: number): void {

@@ -1,27 +1,15 @@
-/**
- * Errors whose message is written for the user: shown as one sentence, without a stack trace. Recognised by
- * name, so that this file needs to import none of the rooms that throw them.
- */
-const FOR_USERS = new Set([
-  'AdawnError',
-  'DataError',
-  'ShapeError',
-  'KernelError',
-  'DeviceError',
-  'CheckpointError',
-  'TrainingError',
-  'UsageError',
-]);
+import { AdawnError } from '../../engine/errors.ts';
 
 /** A wrong argument of a command. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError';
-}
+export class UsageError extends AdawnError {}
 
-/** What to print for anything thrown: the message alone, or the stack when it is a bug of ours. */
+/**
+ * What to print for anything thrown: the message alone where it was written for the user (every error that adawn
+ * throws on purpose), or the stack when it is a bug of ours.
+ */
 export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  if (FOR_USERS.has(error.name) && !process.env.ADAWN_TRACE) return error.message;
+  if (error instanceof AdawnError && !process.env.ADAWN_TRACE) return error.message;
   const { code } = error as NodeJS.ErrnoException;
   if (typeof code === 'string' && /^E[A-Z]+$/.test(code)) return error.message; // the system says no
   return error.stack ?? error.message;
@@ -33,11 +21,9 @@ export function describeError(error: unknown): string {
  * devices and files can be closed in order.
  */
 export async function runCli(main: () => Promise<void> | void): Promise<void> {
-  // `adawn ... | head` closes our output early: that is no failure.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(0);
-    throw error;
-  });
+  // What we say cannot be written: `adawn ... | head` closes it early, a lost connection takes the terminal
+  // away, the disk with the log is full. None of that is a reason to end the work.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   try {
     await main();
   } catch (error) {
@@ -91,6 +77,6 @@ export function checkValuesBut(...lists: string[]): (argv: Record<string, unknow
 
 /** Checks that an option is a whole number of at least `least`; returns it. Throws UsageError otherwise. */
 export function wholeNumber(name: string, value: number, least: number): number {
-  if (Number.isInteger(value) && value >= least) return value;
+  if (Number.isSafeInteger(value) && value >= least) return value;
   throw new UsageError(`--${name} must be a whole number of at least ${least}, got ${value}`);
 }

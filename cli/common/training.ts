@@ -2,30 +2,65 @@ import type { Device } from '../../engine/device/device.ts';
 import type { Observer } from '../../train/observers.ts';
 import type { LoopOptions, RunConfig } from '../../train/options.ts';
 import { Progress } from './progress.ts';
+import { describeError } from './run.ts';
 
 /** A second Ctrl-C counts after this time: one key press can arrive as several signals. */
 const SECOND_MS = 1000;
 
+type Signal = 'SIGINT' | 'SIGTERM' | 'SIGHUP';
+const SIGNALS: readonly Signal[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+
 /**
- * Aborts on the first Ctrl-C (or SIGTERM), so that the run saves and ends; a second Ctrl-C ends it at once.
- * So does the death of the process that supervises this one (kill -9): whoever resumes the run at once must
- * not meet a process that still writes to it. Files are whole at any moment.
+ * Ends the process as the system does on this signal. `process.exit` would run the driver's and Dawn's own
+ * ends, which crash while Dawn compiles or computes. Files are whole at any moment.
+ */
+function die(signal: Signal | 'SIGKILL'): void {
+  process.removeAllListeners(signal);
+  process.kill(process.pid, signal);
+}
+
+/**
+ * Whether a lost terminal (SIGHUP) is to end the run: only if it has one. Node takes an inherited "ignore"
+ * (nohup's) back, but after nohup, or without any terminal, none of the three streams is one.
+ */
+export const endsOnHangup = (streams: readonly { isTTY?: boolean }[]) =>
+  streams.some(({ isTTY }) => isTTY === true);
+
+/**
+ * Aborts on the first Ctrl-C (or SIGTERM, or the loss of the terminal), so that the run saves and ends; a
+ * second Ctrl-C ends it at once. So does the death of the process that supervises this one (kill -9): whoever
+ * resumes the run at once must not meet a process that still writes to it. An error that nobody caught aborts
+ * too: what was trained is saved first.
  */
 export function stopOnSignals(): { signal: AbortSignal; dispose(): void } {
   const controller = new AbortController();
+  const hangup = endsOnHangup([process.stdin, process.stdout, process.stderr]);
   let first = 0;
-  const stop = () => {
+  const stop = (signal: Signal) => {
+    if (signal === 'SIGHUP' && !hangup) return;
     if (!controller.signal.aborted) {
       first = performance.now();
-      console.error('\nstopping after this iteration (again to stop at once, without saving)');
+      const how = signal === 'SIGHUP' ? 'the terminal is gone: ' : '';
+      console.error(
+        `\n${how}stopping after the iterations under way (again to stop at once, without saving)`,
+      );
+      // Node would abort at its end, since it cannot reset a terminal that is gone.
+      if (signal === 'SIGHUP') process.once('exit', () => die(signal));
       controller.abort();
-    } else if (performance.now() - first > SECOND_MS) process.exit(130);
+    } else if (performance.now() - first > SECOND_MS) die(signal);
   };
-  const end = () => process.exit(137);
-  process.on('SIGINT', stop).on('SIGTERM', stop).on('SIGHUP', stop).on('disconnect', end);
+  const crash = (error: unknown) => {
+    console.error(`\nerror: ${describeError(error)}`);
+    process.exitCode = 1;
+    controller.abort();
+  };
+  const end = () => die('SIGKILL');
+  for (const name of SIGNALS) process.on(name, stop);
+  process.on('uncaughtException', crash).on('disconnect', end);
   process.channel?.unref(); // it alone must not keep the process alive
   const dispose = () => {
-    process.off('SIGINT', stop).off('SIGTERM', stop).off('SIGHUP', stop).off('disconnect', end);
+    for (const name of SIGNALS) process.off(name, stop);
+    process.off('uncaughtException', crash).off('disconnect', end);
   };
   return { signal: controller.signal, dispose };
 }
@@ -39,14 +74,18 @@ export function progressObserver(device: Device, config: RunConfig, options: Loo
   let bar: Progress | null = null;
   let compiled = 0;
   let timing: Progress | null = null;
+  let last: number | undefined;
   return {
     tuning(done, total) {
       timing ??= new Progress(total, { label: 'timing kernels', unit: 'layers' });
       timing.update(done);
       if (done === total) timing.stop();
     },
-    compiling(done, total) {
+    kernels(hash, chosen) {
       timing?.stop();
+      if (chosen > 0) console.error(`kernels ${hash}: the tuner chose those of ${chosen} layers`);
+    },
+    compiling(done, total) {
       // A line at the start and one at the end say enough: the compiler works in bursts.
       if (compiled === 0) console.error(`compiling ${total} kernels`);
       compiled = done;
@@ -54,8 +93,9 @@ export function progressObserver(device: Device, config: RunConfig, options: Loo
     steps(records) {
       if (records.length === 0) return;
       const { step, losses } = records[records.length - 1];
-      const first = records[0].step - 1;
-      bar ??= new Progress(Math.min(config.iterations, first + options.stopAfter), { start: first });
+      last ??= Math.min(config.iterations, records[0].step - 1 + options.stopAfter);
+      // The rate counts from here: before, kernels were compiled.
+      bar ??= new Progress(last, { start: step });
       bar.update(step, `D ${losses['D.loss'].toFixed(3)}, G ${losses['G.loss'].toFixed(1)}`);
     },
     sample(_, files) {

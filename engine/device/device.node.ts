@@ -50,6 +50,23 @@ async function instance(options: NodeOpenOptions): Promise<GPU> {
   return gpu;
 }
 
+/** What stands against opening an adapter; where others were found by another name, which. */
+function noAdapter({ adapter }: NodeOpenOptions, cause: unknown): DeviceError {
+  // Dawn lists them in its message: ` * backend: 'vulkan', name: 'llvmpipe (LLVM 15.0.6, 256 bits)'`
+  const lines = String(cause ?? '').matchAll(/\* backend: '[^']*', name: '([^'\n]*)'/g);
+  const names = [...new Set([...lines].map(([, name]) => `"${name}"`))];
+  if (adapter && names.length > 0) {
+    return new DeviceError(
+      `no adapter matching "${adapter}" found: give a part of ${names.join(' or of ')}, ` +
+        'or leave out --adapter for the best one',
+    );
+  }
+  const which = adapter ? `no adapter matching "${adapter}"` : 'no WebGPU adapter';
+  return new DeviceError(
+    `${which} found: run \`npm run setup\` to install a driver, or \`npx tsx cli/doctor.ts\` to see why`,
+  );
+}
+
 /** Writes texts into files of a folder, made where it is missing. */
 function dumpInto(folder: string | undefined): Device['dump'] {
   if (!folder) return null;
@@ -68,13 +85,12 @@ function dumpInto(folder: string | undefined): Device['dump'] {
  */
 export async function openDevice(options: NodeOpenOptions = {}): Promise<Device> {
   const gpu = await instance(options);
-  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' }).catch(() => null);
-  if (!adapter) {
-    const which = options.adapter ? `no adapter matching "${options.adapter}"` : 'no WebGPU adapter';
-    throw new DeviceError(
-      `${which} found: run \`npm run setup\` to install a driver, or \`npx tsx cli/doctor.ts\` to see why`,
-    );
-  }
+  let cause: unknown;
+  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' }).catch((error) => {
+    cause = error;
+    return null;
+  });
+  if (!adapter) throw noAdapter(options, cause);
   const device = await openOn(adapter, options);
   device.dump = dumpInto(process.env.ADAWN_DUMP);
   return device;

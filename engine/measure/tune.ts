@@ -37,10 +37,12 @@ export function choicesOf(device: Device, work: (paper: Device) => void): Choice
 }
 
 export interface TuneOptions {
-  /** End after so many milliseconds; what was not reached keeps its default. Default 60 s. */
+  /** End after so many milliseconds; what was not reached keeps its default. Default: when all is timed. */
   readonly budgetMs?: number;
+  /** When aborted, what was found so far is the result. */
+  readonly stop?: AbortSignal;
   readonly onProgress?: (done: number, total: number, key: string) => void;
-  /** Told of candidates whose values differ from the preferred one's. */
+  /** Told of candidates whose values differ from the preferred one's, and of choices that were not reached. */
   readonly warn?: (message: string) => void;
 }
 
@@ -99,7 +101,11 @@ async function outputsOf(device: Device, program: Recorded): Promise<Float32Arra
 }
 
 /** The fastest candidate among those that compute what the preferred one computes. */
-async function tuneOne(watch: Stopwatch, choice: Choice, warn: (message: string) => void): Promise<string> {
+async function tuneOne(
+  watch: Stopwatch,
+  choice: Choice,
+  { warn = () => {}, stop }: TuneOptions,
+): Promise<string> {
   const { device } = watch;
   const trial = TRIALS[choice.op](choice.sizes);
   const shapes = Object.entries(trial.inputs);
@@ -110,6 +116,7 @@ async function tuneOne(watch: Stopwatch, choice: Choice, warn: (message: string)
   let expected: Float32Array[] | null = null;
   try {
     for (const name of names) {
+      stop?.throwIfAborted();
       const key = choiceKey(choice.op, choice.sizes);
       const program = await recordTrial(device, choice, name, trial, t).catch((error: unknown) => {
         // What this driver's compiler refuses is no candidate; without the preferred one nothing runs.
@@ -147,21 +154,29 @@ export async function tune(
   choices: readonly Choice[],
   options: TuneOptions = {},
 ): Promise<Map<string, string>> {
-  const { budgetMs = 60_000, onProgress = () => {}, warn = () => {} } = options;
+  const { budgetMs = Number.POSITIVE_INFINITY, stop, onProgress = () => {}, warn = () => {} } = options;
   const best = new Map<string, string>();
   const watch = openStopwatch(device);
   const end = performance.now() + budgetMs;
   try {
     for (const [i, choice] of choices.entries()) {
-      if (performance.now() > end) break;
+      if (performance.now() > end || stop?.aborted) break;
       const key = choiceKey(choice.op, choice.sizes);
       onProgress(i, choices.length, key);
-      best.set(key, await tuneOne(watch, choice, warn));
+      best.set(key, await tuneOne(watch, choice, options));
     }
     onProgress(best.size, choices.length, 'done');
+  } catch (error) {
+    if (!stop?.aborted || error !== stop.reason) throw error;
   } finally {
     closeStopwatch(watch);
     device.pool.trim();
+  }
+  if (best.size < choices.length && !stop?.aborted) {
+    warn(
+      `the tuner reached ${best.size} of ${choices.length} layers in ${Math.round(budgetMs / 1000)} s: ` +
+        'the others keep the kernels that are the default',
+    );
   }
   return best;
 }

@@ -16,6 +16,7 @@ export function defaultMode(device: Pick<Device, 'isCpu'>): TuneMode {
  * Finds the best kernels for a piece of work, from the cache and by timing, and has the device use them.
  * @param work records the work on the paper device it is given
  * @returns what the work's choices are now, by key; to be kept where a run must use the same again
+ * @throws the reason of `options.stop` when that is aborted; what was timed until then is in the cache
  */
 export async function tuneFor(
   device: Device,
@@ -23,6 +24,7 @@ export async function tuneFor(
   work: (paper: Device) => void,
   options: TuneOptions = {},
 ): Promise<Record<string, string>> {
+  useTuned(device, {});
   if (mode === 'off') return {};
   const { warn = () => {} } = options;
   const choices = choicesOf(device, work);
@@ -33,6 +35,7 @@ export async function tuneFor(
     const best = await tune(device, missing, options);
     for (const [key, variant] of best) known.set(key, variant);
     await writeTuned(device, best, warn);
+    options.stop?.throwIfAborted();
   }
   const own = choices.map(keyOf).filter((key) => known.has(key));
   const result = Object.fromEntries(own.map((key) => [key, known.get(key)!]));
@@ -40,7 +43,8 @@ export async function tuneFor(
   return result;
 }
 
-/** Has the device use variants that were found before. */
+/** Has the device use variants that were found before, and no others. */
 export function useTuned(device: Device, tuned: Readonly<Record<string, string>>): void {
+  device.tuning.best.clear();
   for (const [key, variant] of Object.entries(tuned)) device.tuning.best.set(key, variant);
 }

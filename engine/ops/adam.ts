@@ -6,12 +6,12 @@ import type { Tensor } from '../record/tensor.ts';
 
 const WG = 64;
 
-/** Numbers of torch.optim.Adam that stay fixed over a run; the defaults are U-GAT-IT's. */
+/** Numbers of torch.optim.Adam that stay fixed over a run; `ADAM` has the defaults. */
 export interface AdamOptions {
   readonly beta1?: number;
   readonly beta2?: number;
   readonly eps?: number;
-  /** Coupled: `weightDecay` · p is added to the gradient before the moments. Default 0. */
+  /** Coupled: `weightDecay` · p is added to the gradient before the moments. */
   readonly weightDecay?: number;
 }
 
@@ -24,6 +24,9 @@ export interface Watch {
   /** Persistent. A network's place becomes 1 when it has a parameter or moment that is not finite. */
   readonly flags: Tensor;
 }
+
+/** U-GAT-IT's: what `adamStep` and `adamHyper` take where nothing else is said, and must agree about. */
+export const ADAM: Required<AdamOptions> = { beta1: 0.5, beta2: 0.999, eps: 1e-8, weightDecay: 0 };
 
 /** One flat range of parameters with its gradients and moments: same size, four different buffers. */
 export interface AdamStep extends AdamOptions {
@@ -42,7 +45,7 @@ export const ADAM_HYPER = 4;
 /** What changes from step to step, in float64 first: [lr / (1 − β₁ᵗ), √(1 − β₂ᵗ), 0, 0]; `step` is t ≥ 1. */
 export function adamHyper(step: number, lr: number, options: AdamOptions = {}): Float32Array {
   if (!Number.isInteger(step) || step < 1) throw new AdawnError(`adam: steps count from 1, got ${step}`);
-  const { beta1 = 0.5, beta2 = 0.999 } = options;
+  const { beta1, beta2 } = { ...ADAM, ...options };
   return Float32Array.of(lr / (1 - beta1 ** step), Math.sqrt(1 - beta2 ** step), 0, 0);
 }
 
@@ -57,7 +60,7 @@ export function adamStep({ p, g, m, v, hyper, watch, ...options }: AdamStep): vo
       throw new ShapeError(`adam: p ${show(p.shape)} and ${name} ${show(shape)} must have the same size`);
     }
   }
-  const { beta1: B1 = 0.5, beta2: B2 = 0.999, eps: EPS = 1e-8, weightDecay: DECAY = 0 } = options;
+  const { beta1: B1, beta2: B2, eps: EPS, weightDecay: DECAY } = { ...ADAM, ...options };
   const numbers = { WG, B1, B2, C1: 1 - B1, C2: 1 - B2, EPS, DECAY };
   const bind = [p, g, m, v, hyper];
   if (!watch && variantOf('adam', 'flat') === 'naive') {

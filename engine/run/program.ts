@@ -1,13 +1,11 @@
-import { checkDevice, type Device, type Pipeline, withinMemory } from '../device/device.ts';
-import { kernelKey } from '../device/kernel.ts';
-import { pipelineFor } from '../device/pipelines.ts';
-import { untilDone } from '../device/waiting.ts';
+import { checkDevice, type Device, finish, withinMemory } from '../device/device.ts';
 import { AdawnError } from '../errors.ts';
 import { applyPasses } from '../plan/passes.ts';
 import { type MemoryPlan, planMemory } from '../plan/plan.ts';
 import { type Launch, withRecorder } from '../record/recorder.ts';
 import { expectAlive, rootOf, type Tensor } from '../record/tensor.ts';
 import { bindAll, bindOutputs, type Memory } from './bind.ts';
+import { compileAll } from './compile.ts';
 import { dumpOf } from './dump.ts';
 import { encode, type Step } from './encode.ts';
 
@@ -113,22 +111,6 @@ function usesOf(launches: readonly Launch[]): Tensor[] {
   return [...uses.values()];
 }
 
-async function compileAll(
-  device: Device,
-  launches: readonly Launch[],
-  onCompile?: (done: number, total: number) => void,
-): Promise<Map<string, Pipeline>> {
-  const kernels = launches.flatMap(({ kernel }) => (kernel ? [kernel] : []));
-  const specs = new Map(kernels.map((kernel) => [kernelKey(kernel), kernel]));
-  let done = 0;
-  const entries = [...specs].map(async ([key, spec]) => {
-    const pipeline = await pipelineFor(device, spec);
-    onCompile?.(++done, specs.size);
-    return [key, pipeline] as const;
-  });
-  return new Map(await untilDone(device, Promise.all(entries)));
-}
-
 /** @throws AdawnError when the program is gone, or memory that it uses. */
 function expectUsable({ device, uses, disposed }: Program<Record<string, Tensor>>, what: string): void {
   if (disposed) throw new AdawnError(`${what}: the program was disposed of before`);
@@ -147,9 +129,56 @@ export function run(program: Program<Record<string, Tensor>>): void {
   expectUsable(program, 'run');
   const most = device.isCpu ? LAUNCHES_PER_SUBMIT_ON_CPU : LAUNCHES_PER_SUBMIT;
   for (let from = 0; from < steps.length; from += most) {
-    const encoder = device.gpu.createCommandEncoder();
-    encode(encoder, steps.slice(from, from + most));
-    device.gpu.queue.submit([encoder.finish()]);
+    submit(device, steps.slice(from, from + most));
+  }
+}
+
+function submit(device: Device, steps: readonly Step[]): void {
+  const encoder = device.gpu.createCommandEncoder();
+  encode(encoder, steps);
+  device.gpu.queue.submit([encoder.finish()]);
+}
+
+/** Milliseconds that a portion of a program is to take, about, and kernels in it that never ran before. */
+const PORTION_MS = 300;
+const PORTION_KERNELS = 2;
+
+/** Where the portion ends that begins at `from`: after some new kernels, or `most` launches. */
+function endOfPortion(steps: readonly Step[], from: number, most: number, known: Set<GPUComputePipeline>) {
+  let fresh = 0;
+  let end = from;
+  for (; end < steps.length && end < from + most; end++) {
+    const pipeline = steps[end].dispatch?.pipeline;
+    if (!pipeline || known.has(pipeline)) continue;
+    if (fresh++ === PORTION_KERNELS) break;
+    known.add(pipeline);
+  }
+  return end;
+}
+
+/**
+ * Runs the program once in portions, and waits for each. For the first run: some drivers (Mesa's lavapipe)
+ * compile a kernel when it first runs, so that it can take minutes, and what is submitted cannot be stopped.
+ * @param between called before each portion; when it throws, the rest does not run
+ */
+export async function runInPortions(
+  program: Program<Record<string, Tensor>>,
+  between: (done: number, total: number) => void,
+): Promise<void> {
+  const { device, steps } = program;
+  expectUsable(program, 'run');
+  const known = new Set<GPUComputePipeline>();
+  let most = 1;
+  for (let done = 0; done < steps.length; ) {
+    between(done, steps.length);
+    const start = performance.now();
+    const end = endOfPortion(steps, done, most, known);
+    submit(device, steps.slice(done, end));
+    await finish(device);
+    done = end;
+    const ms = performance.now() - start;
+    if (ms > PORTION_MS) most = Math.max(1, Math.floor(most / 2));
+    else if (ms < PORTION_MS / 4) most *= 2;
   }
 }
 

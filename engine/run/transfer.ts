@@ -43,14 +43,46 @@ export function tensorFrom(device: Device, values: Float32Array, shape: Shape, l
   return tensor;
 }
 
-async function readChunk(device: Device, buffer: GPUBuffer, offset: number, into: Float32Array) {
-  const bytes = into.byteLength;
+/** A part of a buffer. */
+export interface Piece {
+  readonly buffer: GPUBuffer;
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+/** Values on their way to the host. */
+export interface Reading {
+  readonly staging: GPUBuffer;
+  readonly bytes: number;
+}
+
+/**
+ * Submits a copy of these pieces, one behind the other, as they are at this point of the queue: what is
+ * submitted later does not change it. `finishRead` waits for it; `cancelRead` where nobody wants it any more.
+ */
+export function beginRead(device: Device, pieces: readonly Piece[]): Reading {
+  const bytes = pieces.reduce((sum, piece) => sum + piece.bytes, 0);
   const staging = device.pool.acquireStaging(bytes);
   const encoder = device.gpu.createCommandEncoder();
-  encoder.copyBufferToBuffer(buffer, offset, staging, 0, bytes);
+  let at = 0;
+  for (const piece of pieces) {
+    encoder.copyBufferToBuffer(piece.buffer, piece.offset, staging, at, piece.bytes);
+    at += piece.bytes;
+  }
   device.gpu.queue.submit([encoder.finish()]);
+  return { staging, bytes };
+}
+
+/** Waits for the copy, and for nothing that was submitted after it; gives its values to `into`. */
+export async function finishRead(
+  device: Device,
+  { staging, bytes }: Reading,
+  into: Float32Array,
+  nap?: number,
+): Promise<void> {
   try {
-    await untilDone(device, staging.mapAsync(GPUMapMode.READ, 0, bytes));
+    // Asked for only now: while one of Dawn's promises is pending, it keeps a core busy (see waiting.ts).
+    await untilDone(device, staging.mapAsync(GPUMapMode.READ, 0, bytes), nap);
   } catch (cause) {
     device.pool.destroy(staging);
     await Promise.race([device.gpu.lost, new Promise((wake) => setTimeout(wake, LOSS_MS))]);
@@ -59,6 +91,11 @@ async function readChunk(device: Device, buffer: GPUBuffer, offset: number, into
   }
   into.set(new Float32Array(staging.getMappedRange(0, bytes)));
   staging.unmap();
+  device.pool.release(staging);
+}
+
+/** Gives up a copy that was begun. */
+export function cancelRead(device: Device, { staging }: Reading): void {
   device.pool.release(staging);
 }
 
@@ -71,7 +108,8 @@ export async function read(device: Device, tensor: Tensor): Promise<Float32Array
   const values = new Float32Array(elements(tensor.shape));
   for (let from = 0; from < values.length; from += CHUNK / 4) {
     const part = values.subarray(from, Math.min(values.length, from + CHUNK / 4));
-    await readChunk(device, buffer, offset + from * 4, part);
+    const piece = { buffer, offset: offset + from * 4, bytes: part.byteLength };
+    await finishRead(device, beginRead(device, [piece]), part);
   }
   checkDevice(device);
   return values;

@@ -136,7 +136,11 @@ describe('folders and files of a run', () => {
     await writeFile(join(root, 'garbage.pt'), 'these are no weights');
     await copyFile(SIX, join(root, 'cut.safetensors'));
     await truncate(join(root, 'cut.safetensors'), 3000);
-    const args = (file: string) => [...TOY, ...TINY_ARGS, '--out', join(root, 'init'), '--init', file];
+    let runs = 0;
+    const args = (file: string) => [
+      ...[...TOY, ...TINY_ARGS, '--init', file],
+      ...['--out', join(root, `init${runs++}`)],
+    ];
     await expectErrors([
       [
         args(join(root, 'garbage.pt')),

@@ -1,12 +1,10 @@
-import { spawnSync } from 'node:child_process';
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { describeArchitecture, matchTensors, openCheckpoint } from '../../train/formats/checkpoint.ts';
 import { convert } from '../../train/formats/convert.ts';
-import { openSafetensors, writeSafetensors } from '../../train/formats/safetensors.node.ts';
 import { serializeSafetensors } from '../../train/formats/safetensors.ts';
-import { bytesOf, contents, fixturePath, inFolder, makeZip, readAll, twinOf, u16 } from './files.ts';
+import { bytesOf, fixturePath, inFolder, makeZip, readAll, u16 } from './files.ts';
 
 const SIX = fixturePath('six.zip.pt');
 const LONE = fixturePath('generator.legacy.pt');
@@ -134,60 +132,4 @@ describe('openCheckpoint', () => {
   ])('says what %j is instead', async (text, message) => {
     await expect(readAll(new Uint8Array(Buffer.from(text, 'latin1')))).rejects.toThrow(message);
   });
-});
-
-describe('convert', () => {
-  test('there and back again, through every format', () =>
-    inFolder(async (folder) => {
-      const path = (name: string) => join(folder, name);
-      expect(await convert(SIX, path('a.safetensors'))).toBe(136);
-      await convert(path('a.safetensors'), path('b.pt'), { legacy: true });
-      await convert(path('b.pt'), path('c.pth'));
-      const view = await openCheckpoint(path('c.pth'));
-      expect(await contents(view)).toEqual(twinOf('six.zip.pt'));
-      await view.close();
-    }));
-
-  test('drops what is not a network unless told otherwise', () =>
-    inFolder(async (folder) => {
-      const state = join(folder, 'state.safetensors');
-      const names = ['genA2B.gap_fc.weight', 'adam.genA2B.gap_fc.weight.m', 'state.step'];
-      const one = { dtype: 'F32' as const, shape: [1], read: () => Float32Array.of(1) };
-      await writeSafetensors(
-        state,
-        names.map((name) => ({ name, ...one })),
-        { step: '5' },
-      );
-      const written = async (name: string, options = {}) => {
-        await convert(state, join(folder, name), options);
-        const view = await openCheckpoint(join(folder, name));
-        await view.close();
-        return view.names();
-      };
-      expect(await written('a.pt')).toEqual(names.slice(0, 1));
-      expect(await written('a.safetensors')).toEqual(names.slice(0, 1));
-      expect(await written('b.safetensors', { keepAll: true })).toEqual(names);
-      expect(await written('c.safetensors', { net: 'genA2B' })).toEqual(['gap_fc.weight']);
-      const kept = await openSafetensors(join(folder, 'b.safetensors'));
-      expect(kept.metadata).toEqual({ format: 'pt', step: '5' });
-      await kept.close();
-      await expect(written('d.pt', { keepAll: true })).rejects.toThrow('--keep-all');
-      await expect(written('d.bin')).rejects.toThrow('must end in .pt, .pth or .safetensors');
-      await expect(written('d.pt', { net: 'disLA' })).rejects.toThrow('has no disLA, only genA2B');
-    }));
-
-  test('the command: one line of success, one line of error with exit code 1', () =>
-    inFolder(async (folder) => {
-      const run = (...args: string[]) => {
-        const command = ['node_modules/tsx/dist/cli.mjs', 'cli/convert.ts', ...args];
-        return spawnSync(process.execPath, command, { encoding: 'utf8' });
-      };
-      const out = join(folder, 'g.pt');
-      expect(run(SIX, out, '--net', 'genA2B')).toMatchObject({ status: 0, stdout: `${out}: 26 tensors\n` });
-      const missing = run(join(folder, 'no.pt'), out);
-      expect(missing).toMatchObject({ status: 1, stdout: '' });
-      expect(missing.stderr).toBe(`error: ${join(folder, 'no.pt')}: no such file or folder\n`);
-      expect(run('--help').stdout).toContain('Examples:');
-      expect((await readFile(out)).length).toBeGreaterThan(5000);
-    }));
 });

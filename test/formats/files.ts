@@ -17,6 +17,9 @@ export const TWINS: Record<string, string> = {
   'odd.protocol4.pt': 'odd.safetensors',
   'odd.legacy.pt': 'odd.safetensors',
   'generator.legacy.pt': 'generator.safetensors',
+  'beside.zip.pt': 'beside.safetensors',
+  'beside.protocol4.pt': 'beside.safetensors',
+  'beside.legacy.pt': 'beside.safetensors',
 };
 
 export function fixturePath(name: string): string {

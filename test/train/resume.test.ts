@@ -73,7 +73,7 @@ describe('a run that is interrupted ends as one that is not', () => {
     const step = Number(/step (\d+)/.exec(ended.out)![1]);
     expect(await readdir(join(root, 'ctrlc', 'checkpoints'))).toHaveLength(1);
     expect((await metrics('ctrlc')).trimEnd().split('\n')).toHaveLength(1 + step);
-    if (step < ITERATIONS) expect(ended.err).toContain('stopping after this iteration');
+    if (step < ITERATIONS) expect(ended.err).toContain('stopping after the iterations under way');
     expectGood(await run('train', ...resume('ctrlc')));
     await expectSameAsWhole('ctrlc');
   });

@@ -62,7 +62,8 @@ test('or for its program, whose kernels are refused', async () => {
 
 test('so does a grid of samples', async () => {
   const model = createUgatit(gpu.device, TINY);
-  const write = () => writeSampleGrid(model, 'A2B', { a: [], b: [] }, join(root, 'grid.png'));
+  const { signal } = new AbortController();
+  const write = () => writeSampleGrid(model, 'A2B', { a: [], b: [] }, join(root, 'grid.png'), signal);
   await withoutKernels(write); // constants stay
   const before = live();
   await withoutKernels(write);

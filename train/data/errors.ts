@@ -1,10 +1,10 @@
+import { AdawnError } from '../../engine/errors.ts';
+
 /**
  * What went wrong with a picture, a folder or the picture stream, in one clear sentence that names the file
  * and the way out. Shown to users as it stands, without a stack trace.
  */
-export class DataError extends Error {
-  override readonly name = 'DataError';
-}
+export class DataError extends AdawnError {}
 
 /** The message of anything thrown, on one line. */
 export function reason(error: unknown): string {

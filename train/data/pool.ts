@@ -69,6 +69,10 @@ function createThreadPool(sources: readonly Source[], threads: number): SamplePo
   const jobs: Jobs = { waiting: [], running: new Map(), load: new Map(), lastId: 0 };
   for (let i = 0; i < threads; i++) addWorker(jobs, startWorker(sources));
   let holders = 0;
+  const hold = (held: boolean) => {
+    holders += held ? 1 : -1;
+    for (const worker of jobs.load.keys()) holders > 0 ? worker.ref() : worker.unref();
+  };
   return {
     run(task) {
       if (jobs.failure) return Promise.reject(jobs.failure);
@@ -77,11 +81,9 @@ function createThreadPool(sources: readonly Source[], threads: number): SamplePo
         dispatch(jobs);
       });
     },
-    hold(held) {
-      holders += held ? 1 : -1;
-      for (const worker of jobs.load.keys()) holders > 0 ? worker.ref() : worker.unref();
-    },
+    hold,
     async close() {
+      hold(true); // a process that waits for its threads to end must not end before them
       fail(jobs, 'the picture loader is closed');
       await Promise.all([...jobs.load.keys()].map((worker) => worker.terminate()));
     },

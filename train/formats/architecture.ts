@@ -1,6 +1,6 @@
 /** Reads a U-GAT-IT network's settings off the names and shapes of its tensors. */
 import type { TensorShapes } from './checkpoint.ts';
-import { NETWORKS, splitName } from './names.ts';
+import { LANDMARKS, NETWORKS, splitName } from './names.ts';
 
 /** Settings as far as the tensors tell (the first network that does); a field is absent where none does. */
 export interface Architecture {
@@ -21,18 +21,19 @@ export interface Architecture {
 
 type Shapes = Map<string, readonly number[]>;
 
-/** Describes a checkpoint, or a model's expected tensors. */
-export function describeArchitecture(view: TensorShapes): Architecture {
-  const groups = groupByNetwork(view);
-  const lone = groups.has('') && groups.size === 1;
-  const networks = NETWORKS.filter((name) => groups.has(name));
+/** Describes a checkpoint, or a model's expected tensors; settings are read off the networks `of` alone. */
+export function describeArchitecture(view: TensorShapes, of: readonly string[] = NETWORKS): Architecture {
+  const all = groupByNetwork(view);
+  const lone = all.has('') && all.size === 1;
+  const groups = lone ? all : new Map([...all].filter(([name]) => of.includes(name)));
+  const networks = NETWORKS.filter((name) => all.has(name));
   const found: Architecture = { networks: [...networks], lone, disLayers: {} };
-  for (const [network, shapes] of groups) {
-    if (shapes.has('DownBlock.1.weight')) describeGenerator(found, shapes);
+  for (const [name, shapes] of groups) {
+    if (shapes.has(LANDMARKS.generator)) describeGenerator(found, shapes);
     const layers = describeDiscriminator(found, shapes);
     if (layers === undefined) continue;
-    if (network.startsWith('disG')) found.disLayers.global ??= layers;
-    if (network.startsWith('disL')) found.disLayers.local ??= layers;
+    if (name.startsWith('disG')) found.disLayers.global ??= layers;
+    if (name.startsWith('disL')) found.disLayers.local ??= layers;
   }
   return found;
 }
@@ -50,9 +51,11 @@ function groupByNetwork(view: TensorShapes): Map<string, Shapes> {
 }
 
 function describeGenerator(found: Architecture, shapes: Shapes): void {
-  found.ch ??= shapes.get('DownBlock.1.weight')?.[0];
+  found.ch ??= shapes.get(LANDMARKS.generator)?.[0];
   const blocks = [...shapes.keys()].map((name) => Number(/^UpBlock1_(\d+)\./.exec(name)?.[1] ?? 0));
-  found.nRes ??= blocks.reduce((most, n) => Math.max(most, n), 0);
+  const most = blocks.reduce((a, b) => Math.max(a, b), 0);
+  // A number that a damaged name gives is no reason to make a network of as many blocks.
+  if (most <= shapes.size) found.nRes ??= most;
   const fc = shapes.get('FC.0.weight');
   if (fc?.length !== 2) return;
   // Light: 4ch -> 4ch. Full: (size/4)² places of 4ch channels -> 4ch, and size is at least 8.
@@ -64,7 +67,7 @@ function describeGenerator(found: Architecture, shapes: Shapes): void {
 
 /** The number of layers: the last convolution before the CAM is model.{3(layers-2)+1}. */
 function describeDiscriminator(found: Architecture, shapes: Shapes): number | undefined {
-  const first = shapes.get('model.1.weight_orig');
+  const first = shapes.get(LANDMARKS.discriminator);
   if (!first) return undefined;
   found.ch ??= first[0];
   const slots = [...shapes.keys()].map((name) => Number(/^model\.(\d+)\.weight_orig$/.exec(name)?.[1] ?? 0));

@@ -1,9 +1,11 @@
 /**
  * One view of a checkpoint, whatever wrote it: PyTorch's .pt (zip or legacy) or safetensors, told apart by
  * their content. Names are the authors' state_dict names behind the network's: `genA2B.`, `genB2A.`,
- * `disGA.`, `disGB.`, `disLA.`, `disLB.`; a file of one network alone keeps its bare names.
+ * `disGA.`, `disGB.`, `disLA.`, `disLB.`, whatever the keys under which the file has them (`arrange.ts`); the
+ * tensors of one network alone have bare names.
  */
 import { CheckpointError } from '../../engine/errors.ts';
+import { type Arrangement, arrangeNames } from './arrange.ts';
 import { type ByteSource, naming, openSource } from './file.node.ts';
 import { type DType, type HostTensor, toFloat32 } from './hostTensor.ts';
 import { openSafetensorsSource } from './safetensors.node.ts';
@@ -22,11 +24,13 @@ export interface TensorShapes {
 }
 
 /** An open checkpoint. Reading a name it does not have throws a CheckpointError. */
-export interface CheckpointView extends TensorShapes {
+export interface CheckpointView extends TensorShapes, Omit<Arrangement, 'names'> {
   readonly path: string;
   readonly kind: 'torch-zip' | 'torch-legacy' | 'safetensors';
   /** safetensors: its metadata; .pt: numbers and strings beside the tensors, as text. */
   readonly metadata: Readonly<Record<string, string>>;
+  /** Objects in a .pt beside its tensors that are not read, by path: what they are, in words. */
+  readonly objects: ReadonlyMap<string, string>;
   dtype(name: string): DType;
   /** Values in C order as float32, whatever type the file has. */
   read(name: string): Promise<Float32Array>;
@@ -39,35 +43,49 @@ export interface CheckpointView extends TensorShapes {
 interface Contents {
   kind: CheckpointView['kind'];
   metadata: Readonly<Record<string, string>>;
+  objects: ReadonlyMap<string, string>;
   tensors: Map<string, { shape: number[]; dtype: DType; read: () => Promise<HostTensor> }>;
 }
 
+/** How to look at a file. */
+export interface OpenOptions {
+  /** Only at what lies below this key, as if it were all. */
+  key?: string;
+}
+
 /** Opens a checkpoint and reads its list of tensors, not their data. */
-export async function openCheckpoint(path: string): Promise<CheckpointView> {
-  return openCheckpointSource(await openSource(path));
+export async function openCheckpoint(path: string, options: OpenOptions = {}): Promise<CheckpointView> {
+  return openCheckpointSource(await openSource(path), options);
 }
 
 /** The same over any bytes; the view's `close` closes them. */
-export async function openCheckpointSource(source: ByteSource): Promise<CheckpointView> {
+export async function openCheckpointSource(
+  source: ByteSource,
+  { key }: OpenOptions = {},
+): Promise<CheckpointView> {
   try {
-    return makeView(source, await naming(source.path, () => openContents(source)));
+    return await naming(source.path, async () => {
+      const contents = await openContents(source);
+      return makeView(source, contents, arrangeNames([...contents.tensors.keys()], key));
+    });
   } catch (error) {
     await source.close();
     throw error;
   }
 }
 
-function makeView(source: ByteSource, { kind, metadata, tensors }: Contents): CheckpointView {
+function makeView(source: ByteSource, contents: Contents, arrangement: Arrangement): CheckpointView {
+  const { kind, metadata, objects, tensors } = contents;
+  const { names, ...rest } = arrangement;
   const get = (name: string) => {
-    const tensor = tensors.get(name);
+    const tensor = tensors.get(names.get(name) ?? '');
     if (!tensor) throw new CheckpointError(`${source.path}: has no tensor "${name}"`);
     return tensor;
   };
   return {
     path: source.path,
-    kind,
-    metadata,
-    names: () => [...tensors.keys()],
+    ...{ kind, metadata, objects, ...rest },
+    names: () => [...names.keys()],
     shape: (name) => get(name).shape,
     dtype: (name) => get(name).dtype,
     read: async (name) => toFloat32(await get(name).read()),
@@ -84,7 +102,7 @@ async function openContents(source: ByteSource): Promise<Contents> {
   const named = [...tensors].map(([name, { shape, dtype }]) => {
     return [name, { shape, dtype, read: () => read(name) }] as const;
   });
-  return { kind: 'safetensors', metadata, tensors: new Map(named) };
+  return { kind: 'safetensors', metadata, objects: new Map(), tensors: new Map(named) };
 }
 
 async function torchContents(source: ByteSource): Promise<Contents> {
@@ -94,14 +112,8 @@ async function torchContents(source: ByteSource): Promise<Contents> {
     const { shape, storage } = tensor;
     return [name, { shape, dtype: storage.dtype, read: () => file.read(tensor) }] as const;
   });
-  return { kind: file.kind, metadata: flat.scalars, tensors: withoutDataParallel(new Map(named)) };
-}
-
-/** nn.DataParallel puts `module.` in front of a network's own names; forks for several GPUs keep it. */
-function withoutDataParallel<T>(tensors: Map<string, T>): Map<string, T> {
-  const plain = new Map<string, T>();
-  for (const [name, tensor] of tensors) plain.set(name.replace(/^(\w+\.)?module\./, '$1'), tensor);
-  return plain.size === tensors.size ? plain : tensors;
+  const { scalars, objects } = flat;
+  return { kind: file.kind, metadata: scalars, objects, tensors: new Map(named) };
 }
 
 function isSafetensors(first: Uint8Array): boolean {

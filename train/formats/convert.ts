@@ -1,8 +1,11 @@
 /** Converts checkpoints between PyTorch's .pt and safetensors, tensor by tensor. */
+import type { BigIntStats } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { CheckpointError } from '../../engine/errors.ts';
 import { type CheckpointView, openCheckpoint } from './checkpoint.ts';
-import { EXTRA_PREFIXES, NETWORKS, splitName } from './names.ts';
+import { explainLack } from './explain.ts';
+import { splitName } from './names.ts';
 import { type TensorSource, writeSafetensors } from './safetensors.node.ts';
 import { writeTorch } from './torch/write.ts';
 
@@ -13,18 +16,29 @@ export interface ConvertOptions {
   legacy?: boolean;
   /** safetensors only: keep optimiser state and metadata too. */
   keepAll?: boolean;
+  /** Write only what lies below this key of the file. */
+  key?: string;
+  /** Replace what is at `to`, unless it is the input itself. */
+  force?: boolean;
+  /** Hears of choices between copies of a network, a sentence each. */
+  warn?: (message: string) => void;
 }
 
-/** Converts `from` to `to`, whose ending says which format to write. Returns the number of tensors. */
+/**
+ * Converts `from` to `to`, whose ending says which format to write. Returns the number of tensors.
+ * @throws CheckpointError, and writes nothing, when there is a file at `to` already, and more
+ */
 export async function convert(from: string, to: string, options: ConvertOptions = {}): Promise<number> {
   const torch = isTorchName(to);
   if (torch && options.keepAll) {
     throw new CheckpointError('--keep-all: a .pt file holds the networks only; write .safetensors');
   }
   if (!torch && options.legacy) throw new CheckpointError(`--legacy is for .pt files, not ${to}`);
-  const view = await openCheckpoint(from);
+  const view = await openCheckpoint(from, options);
   try {
+    await protect(from, to, options.force);
     const tensors = select(view, options);
+    for (const notice of view.notices) options.warn?.(`${from}: ${notice}`);
     if (torch) await writeTorch(to, tensors, { legacy: options.legacy });
     else await writeSafetensors(to, tensors, { format: 'pt', ...(options.keepAll ? view.metadata : {}) });
     return tensors.length;
@@ -40,26 +54,44 @@ function isTorchName(path: string): boolean {
   throw new CheckpointError(`${path}: the name must end in .pt, .pth or .safetensors`);
 }
 
+/** @throws CheckpointError when writing `to` would replace a file that nobody gave up */
+async function protect(from: string, to: string, force = false): Promise<void> {
+  const find = (path: string): Promise<BigIntStats | null> => stat(path, { bigint: true }).catch(() => null);
+  const [input, there] = [await find(from), await find(to)];
+  if (!there) return;
+  if (there.isDirectory()) throw new CheckpointError(`${to} is a folder: name a file in it`);
+  if (there.dev === input?.dev && there.ino === input.ino) {
+    throw new CheckpointError(`${to} is the input itself: choose another name`);
+  }
+  if (force) return;
+  const what = await describeTarget(to);
+  throw new CheckpointError(`${to} exists${what}: choose another name, or replace it with --force`);
+}
+
+/** Says so of a checkpoint of a run: what is lost with it is more than weights. */
+async function describeTarget(path: string): Promise<string> {
+  const view = await openCheckpoint(path).catch(() => null);
+  await view?.close();
+  const { format = '', step } = view?.metadata ?? {};
+  return format.startsWith('adawn-') ? ` and is a checkpoint of a run (step ${step})` : '';
+}
+
 /** The tensors to write, under their new names. */
 function select(view: CheckpointView, { net, keepAll }: ConvertOptions): TensorSource[] {
-  const names = view.names();
-  const lone = !names.some((name) => splitName(name).network !== '');
-  const isExtra = (name: string) =>
-    lone ? EXTRA_PREFIXES.some((prefix) => name.startsWith(prefix)) : splitName(name).network === '';
-  const chosen = net
-    ? names.filter((name) => splitName(name).network === net)
-    : names.filter((name) => keepAll || !isExtra(name));
-  if (chosen.length === 0) throw new CheckpointError(nothingChosen(view, net));
+  const [rival] = [...view.rivals.keys()].filter((name) => name !== '' && (net ?? name) === name);
+  if (rival && !keepAll) throw new CheckpointError(explainLack(view, rival, ''));
+  const chosen = view.names().filter((name) => {
+    return net ? splitName(name).network === net : keepAll || !view.extras.has(name);
+  });
+  if (chosen.length === 0) {
+    throw new CheckpointError(
+      explainLack(view, net ?? '', net ? `has no ${net}` : 'holds nothing to convert'),
+    );
+  }
   return chosen.map((name) => ({
     name: net ? splitName(name).rest : name,
     dtype: view.dtype(name),
     shape: view.shape(name),
     read: async () => (await view.readRaw(name)).data,
   }));
-}
-
-function nothingChosen(view: CheckpointView, net: string | undefined): string {
-  const there = NETWORKS.filter((network) => view.names().some((name) => name.startsWith(`${network}.`)));
-  const what = there.length > 0 ? there.join(', ') : 'tensors without the name of a network';
-  return net ? `${view.path}: has no ${net}, only ${what}` : `${view.path}: holds no tensors of a network`;
 }

@@ -2,22 +2,34 @@
 import { CheckpointError } from '../../engine/errors.ts';
 import { type Architecture, describeArchitecture } from './architecture.ts';
 import type { CheckpointView, TensorShapes } from './checkpoint.ts';
-import { EXTRA_PREFIXES, splitName } from './names.ts';
+import { describeObjects, explainLack, listNames } from './explain.ts';
+import { elementCount } from './hostTensor.ts';
+import { splitName } from './names.ts';
 
 /** Names shown of each sort of difference. */
 const SHOWN = 10;
 
+/** Options of a command that may make a model fit a file. */
+export const MODEL_OPTIONS = ['--light', '--full', '--ch', '--n-res', '--size', '--dis-layers'] as const;
+
+export type ModelOption = (typeof MODEL_OPTIONS)[number];
+
 export interface MatchOptions {
   /** The network that expected names without one belong to, such as `genA2B`. */
   network?: string;
+  /** The options that the command has, so that no other is advised; default all. */
+  options?: readonly ModelOption[];
+  /** Hears of what was left out or chosen, a sentence each. */
+  warn?: (message: string) => void;
 }
 
 type Expected = ReadonlyMap<string, readonly number[]>;
 
 /**
  * Pairs every expected tensor (name to shape) with the file's: returns expected name to name in the file, or
- * throws one CheckpointError with everything missing, misshapen or too many. Networks that are not expected
- * are left alone. A file of one unnamed network fits any single expected network.
+ * throws one CheckpointError with everything that is missing or misshapen. Networks that are not expected are
+ * left alone. A file of one unnamed network fits any single expected network. Tensors that the model does not
+ * know (counters that tools leave behind) are warned of, unless they show that the model is another.
  */
 export function matchTensors(
   expected: Expected,
@@ -25,24 +37,56 @@ export function matchTensors(
   options: MatchOptions = {},
 ): Map<string, string> {
   const wanted = describeArchitecture(asShapes(expected));
-  const found = describeArchitecture(view);
+  const asked = options.network ? [options.network] : wanted.networks;
+  const found = describeArchitecture(view, asked);
+  demandNetworks(asked, found, view);
   const bare = found.lone && wanted.networks.length <= 1;
   const pairs = new Map<string, string>();
   for (const name of expected.keys()) pairs.set(name, nameInFile(name, bare, options.network));
   const names = new Set(view.names());
   const missing = [...pairs.values()].filter((name) => !names.has(name));
   const misshapen = listMisshapen(expected, pairs, names, view);
-  const extra = listExtra(pairs, names);
-  if (missing.length + misshapen.length + extra.length > 0) {
+  const extra = listExtra(pairs, view);
+  const flags = differingFlags(wanted, found);
+  if (missing.length + misshapen.length > 0 || (extra.length > 0 && flags.size > 0)) {
     const parts = [list('missing', missing), list('wrong shape', misshapen), list('not in the model', extra)];
-    const advice = advise(wanted, found, options);
-    throw new CheckpointError([`${view.path} does not fit the model`, ...parts.flat(), advice].join('\n'));
+    const notRead = missing.length > 0 ? describeObjects(view) : '';
+    const advice = advise(flags, options.options ?? MODEL_OPTIONS);
+    const lines = [`${view.path} does not fit the model`, ...parts.flat(), ...[notRead, advice].map(indent)];
+    throw new CheckpointError(lines.filter(Boolean).join('\n'));
   }
+  tellChoices(view, extra, options);
   return pairs;
+}
+
+const indent = (line: string) => line && `  ${line}`;
+
+/** What a user should know of a file that fits. */
+function tellChoices(
+  view: CheckpointView,
+  extra: readonly string[],
+  { warn = () => {} }: MatchOptions,
+): void {
+  for (const notice of view.notices) warn(`${view.path}: ${notice}`);
+  if (extra.length === 0) return;
+  const weights = extra.some((name) => !(elementCount(view.shape(name)) <= 1));
+  const doubt = weights ? '; a network that needs them is another than this, and gives other pictures' : '';
+  warn(`${view.path}: the model has no place for ${listNames(extra)}, left out${doubt}`);
 }
 
 function asShapes(expected: Expected): TensorShapes {
   return { names: () => [...expected.keys()], shape: (name) => expected.get(name) ?? [] };
+}
+
+/** @throws CheckpointError when the file has nothing of a network that is asked for */
+function demandNetworks(asked: readonly string[], found: Architecture, view: CheckpointView): void {
+  const absent = asked.filter((name) => !found.networks.includes(name));
+  if (absent.length === 0 || (found.lone && asked.length === 1)) return;
+  const several = found.lone && found.ch !== undefined;
+  const lack = several
+    ? `holds one network alone, and ${asked.join(', ')} are needed`
+    : `has no ${absent.join(', ')}`;
+  throw new CheckpointError(explainLack(view, absent[0], lack));
 }
 
 function nameInFile(name: string, bare: boolean, network: string | undefined): string {
@@ -71,12 +115,11 @@ function sameShape(a: readonly number[], b: readonly number[]): boolean {
 }
 
 /** Names in the file of the networks asked for (or of the unnamed one) that nothing asked for. */
-function listExtra(pairs: ReadonlyMap<string, string>, names: ReadonlySet<string>): string[] {
+function listExtra(pairs: ReadonlyMap<string, string>, view: CheckpointView): string[] {
   const used = new Set(pairs.values());
   const owners = new Set([...used].map((name) => splitName(name).network));
-  return [...names].filter((name) => {
-    if (used.has(name) || EXTRA_PREFIXES.some((prefix) => name.startsWith(prefix))) return false;
-    return owners.has(splitName(name).network);
+  return view.names().filter((name) => {
+    return !used.has(name) && !view.extras.has(name) && owners.has(splitName(name).network);
   });
 }
 
@@ -88,34 +131,32 @@ function list(title: string, lines: string[]): string[] {
   return [`  ${title} (${lines.length}):`, ...shown];
 }
 
-/** The command-line options under which the model would have the file's shapes. */
-function advise(wanted: Architecture, found: Architecture, { network }: MatchOptions): string {
-  const asked = network ? [network] : wanted.networks;
-  const absent = asked.filter((name) => !found.lone && !found.networks.includes(name));
-  if (absent.length > 0) return `  the file has no ${absent.join(', ')}; it has ${describeNetworks(found)}`;
-  if (found.lone && asked.length > 1) return '  the file holds one network alone: load it as one generator';
-  const flags = differingFlags(wanted, found);
-  return flags.length > 0 ? `  these options would fit: ${flags.join(' ')}` : '  no option makes it fit';
-}
-
-function describeNetworks({ networks }: Architecture): string {
-  return networks.length > 0 ? networks.join(', ') : 'no network of U-GAT-IT';
-}
-
-function differingFlags(wanted: Architecture, found: Architecture): string[] {
-  const flags: string[] = [];
-  if (differs(found.light, wanted.light)) flags.push(found.light ? '--light' : '--full');
-  if (differs(found.ch, wanted.ch)) flags.push(`--ch ${found.ch}`);
-  if (differs(found.nRes, wanted.nRes)) flags.push(`--n-res ${found.nRes}`);
-  if (differs(found.size, wanted.size) && !found.light) flags.push(`--size ${found.size}`);
-  const { global, local } = found.disLayers;
-  const layersDiffer = differs(global, wanted.disLayers.global) || differs(local, wanted.disLayers.local);
-  if (layersDiffer)
-    flags.push(`--dis-layers ${global ?? wanted.disLayers.global},${local ?? wanted.disLayers.local}`);
+/** The command-line options under which the model would have the file's shapes, and their values. */
+function differingFlags(wanted: Architecture, found: Architecture): Map<ModelOption, string> {
+  const flags = new Map<ModelOption, string>();
+  if (differs(found.light, wanted.light)) flags.set(found.light ? '--light' : '--full', '');
+  if (differs(found.ch, wanted.ch)) flags.set('--ch', ` ${found.ch}`);
+  if (differs(found.nRes, wanted.nRes)) flags.set('--n-res', ` ${found.nRes}`);
+  if (differs(found.size, wanted.size) && !found.light) flags.set('--size', ` ${found.size}`);
+  const layers = (['global', 'local'] as const).map((kind) => {
+    const [its, ours] = [found.disLayers[kind], wanted.disLayers[kind]];
+    // A model of generators alone has no layers to differ.
+    return { value: its ?? ours, differ: ours !== undefined && differs(its, ours) };
+  });
+  if (layers.some(({ differ }) => differ)) {
+    flags.set('--dis-layers', ` ${layers.map(({ value }) => value).join(',')}`);
+  }
   return flags;
 }
 
-/** Known in the file, and not what the model has. */
+/** Known of the file, and not what the model has. */
 function differs<T>(found: T | undefined, wanted: T | undefined): boolean {
   return found !== undefined && found !== wanted;
+}
+
+/** What to do about it with the options that the command has. */
+function advise(flags: ReadonlyMap<ModelOption, string>, options: readonly ModelOption[]): string {
+  const there = [...flags].filter(([option]) => options.includes(option));
+  if (there.length === 0 || there.length < flags.size) return 'no option makes it fit';
+  return `these options would fit: ${there.map(([option, value]) => option + value).join(' ')}`;
 }

@@ -1,7 +1,7 @@
 /**
- * The only Python names a checkpoint may mention, and what calling them builds. They are those of
- * torch.load(weights_only=True) that a state_dict needs; any other name is refused, so that loading a file
- * can never run code of the file's choosing.
+ * The Python names whose calls build something: those that torch.load(weights_only=True) needs for the
+ * tensors of a state_dict. Whatever else a file names becomes a `PyInert`, which nothing calls or constructs,
+ * so that loading a file can never run code of the file's choosing.
  */
 import { CheckpointError } from '../../../engine/errors.ts';
 import type { DType } from '../hostTensor.ts';
@@ -10,7 +10,7 @@ import {
   MAX_RANK,
   PyDict,
   PyGlobal,
-  type PyKey,
+  PyInert,
   PyList,
   PyStorage,
   PyTensor,
@@ -35,42 +35,46 @@ export const STORAGES: Readonly<Record<string, DType>> = {
   'torch.BoolStorage': 'BOOL',
 };
 
-const CALLS: Readonly<Record<string, Call>> = {
-  'collections.OrderedDict': orderedDict,
-  'torch.Size': ([items]) => new PyTuple(sequence(items)),
+const TENSOR_CALLS: Readonly<Record<string, (args: readonly PyValue[]) => PyTensor | PyInert>> = {
   'torch._utils._rebuild_tensor': rebuildTensor,
   'torch._utils._rebuild_tensor_v2': rebuildTensor,
   'torch._utils._rebuild_parameter': ([tensor]) => asTensor(tensor),
+  'torch._utils._rebuild_parameter_with_state': ([tensor]) => asTensor(tensor),
 };
 
-/** The value of a name in the file; CheckpointError for any name that is not on the list. */
-export function findGlobal(module: string, name: string): PyGlobal {
-  const full = `${module}.${name}`;
-  if (Object.hasOwn(CALLS, full) || Object.hasOwn(STORAGES, full)) return new PyGlobal(full);
-  const shown = JSON.stringify(full.slice(0, 100));
-  throw new CheckpointError(
-    `refused: the file asks for ${shown}; only tensors, dictionaries, lists, numbers and strings are ` +
-      'loaded (in Python, save model.state_dict() instead of the model)',
-  );
+const CALLS: Readonly<Record<string, Call>> = {
+  ...TENSOR_CALLS,
+  'torch._tensor._rebuild_from_type_v2': rebuildFromType,
+  'torch.Size': ([items]) => new PyTuple(sequence(items)),
+  'collections.OrderedDict': orderedDict,
+};
+
+/** Characters kept of a module's or a class's name. */
+const MAX_NAME = 300;
+
+/** The name of a class or function in the file. */
+export function globalOf(module: string, name: string): PyGlobal {
+  return new PyGlobal(`${module.slice(0, MAX_NAME)}.${name.slice(0, MAX_NAME)}`);
 }
 
-/** What the opcode REDUCE builds. */
+/** What REDUCE and NEWOBJ give: one of the few things built here, or an inert object. */
 export function callGlobal(callee: PyValue, args: PyValue, spend: (count: number) => void): PyValue {
-  if (!(callee instanceof PyGlobal) || !Object.hasOwn(CALLS, callee.name)) {
+  if (!(callee instanceof PyGlobal || callee instanceof PyInert)) {
     throw new CheckpointError('pickle: calls something that is not a function');
   }
-  return CALLS[callee.name](sequence(args), spend);
+  const known = callee instanceof PyGlobal && Object.hasOwn(CALLS, callee.name);
+  return known ? CALLS[callee.name](sequence(args), spend) : new PyInert(callee.name, args);
 }
 
 /** Adds to a dictionary. Python would let the last of two equal keys win; an honest file has none. */
 export function setItem(dict: PyDict, key: PyValue, value: PyValue): void {
-  if (typeof key === 'object' || typeof key === 'bigint') {
-    if (key !== null) throw new CheckpointError('pickle: a dictionary key is neither a string nor a number');
+  if (key instanceof PyList || key instanceof PyDict) {
+    throw new CheckpointError('pickle: a dictionary key is a list or a dictionary');
   }
-  if (dict.entries.has(key as PyKey)) {
+  if (dict.entries.has(key)) {
     throw new CheckpointError(`pickle: duplicate key ${JSON.stringify(String(key).slice(0, 80))}`);
   }
-  dict.entries.set(key as PyKey, value);
+  dict.entries.set(key, value);
 }
 
 /** Python 2 wrote an OrderedDict's items as the argument, Python 3 sets them afterwards. */
@@ -90,17 +94,28 @@ function orderedDict(args: readonly PyValue[], spend: (count: number) => void): 
 }
 
 /** (storage, offset, size, stride, requires_grad, hooks): the last two do not matter here. */
-function rebuildTensor(args: readonly PyValue[]): PyTensor {
+function rebuildTensor(args: readonly PyValue[]): PyTensor | PyInert {
   const [storage, offset, shape, strides] = args;
+  if (storage instanceof PyInert) return new PyInert(`tensor of ${storage.name}`, null);
   if (!(storage instanceof PyStorage)) throw new CheckpointError('pickle: a tensor without a storage');
   const tensor = new PyTensor(storage, asCount(offset), counts(shape), counts(strides));
   checkTensor(tensor);
   return tensor;
 }
 
-function asTensor(value: PyValue): PyTensor {
-  if (!(value instanceof PyTensor)) throw new CheckpointError('pickle: a parameter that is not a tensor');
-  return value;
+/**
+ * (function, type, arguments, attributes): a tensor of a class of its own, or one with attributes. The
+ * function must be one for plain tensors, not this one again: a file could nest that without end.
+ */
+function rebuildFromType([rebuild, , args]: readonly PyValue[]): PyTensor | PyInert {
+  const name = rebuild instanceof PyGlobal ? rebuild.name : 'tensor';
+  return Object.hasOwn(TENSOR_CALLS, name) ? TENSOR_CALLS[name](sequence(args)) : new PyInert(name, args);
+}
+
+/** A parameter's tensor, which may be of a kind that is not read. */
+function asTensor(value: PyValue): PyTensor | PyInert {
+  if (value instanceof PyTensor || value instanceof PyInert) return value;
+  throw new CheckpointError('pickle: a parameter that is not a tensor');
 }
 
 /** A whole number >= 0. */
@@ -130,20 +145,30 @@ function describe(value: PyValue | undefined): string {
   return typeof value === 'string' ? 'a string' : String(value).slice(0, 40);
 }
 
-/** What a persistent id, ("storage", class, key, device, count[, view]), stands for. */
-export function loadStorage(pid: PyValue): { storage: PyStorage; stored: PyStorage } {
+/** What a persistent id stands for; `stored` is the data it needs from the file, if any. */
+export interface Persistent {
+  value: PyValue;
+  stored: PyStorage | null;
+}
+
+/**
+ * Reads a persistent id: ("storage", class, key, device, count[, view]), or in legacy files
+ * ("module", class, file, source) where a class is pickled together with its source text.
+ */
+export function loadPersistent(pid: PyValue): Persistent {
   const [tag, type, key, , count, view] = sequence(pid);
-  if (tag !== 'storage' || !(type instanceof PyGlobal) || !Object.hasOwn(STORAGES, type.name)) {
-    const what = tag === 'module' ? 'a whole module: save its state_dict()' : 'an unknown persistent object';
-    throw new CheckpointError(`refused: the file holds ${what}`);
+  if (tag === 'module' && type instanceof PyGlobal) return { value: type, stored: null };
+  if (tag !== 'storage' || !(type instanceof PyGlobal)) {
+    throw new CheckpointError('refused: the file holds an unknown persistent object');
   }
   if (typeof key !== 'string') throw new CheckpointError('pickle: a storage key is not a string');
+  if (!Object.hasOwn(STORAGES, type.name)) return { value: new PyInert(type.name, pid), stored: null };
   const stored = new PyStorage(STORAGES[type.name], key, 0, asCount(count));
-  if (view === undefined || view === null) return { storage: stored, stored };
+  if (view === undefined || view === null) return { value: stored, stored };
   const [, offset, length] = sequence(view);
   const storage = new PyStorage(stored.dtype, key, asCount(offset), asCount(length));
   if (storage.offset + storage.count > stored.count) {
     throw new CheckpointError(`pickle: a view leaves its storage of ${stored.count} elements`);
   }
-  return { storage, stored };
+  return { value: storage, stored };
 }

@@ -5,7 +5,7 @@
 import { CheckpointError } from '../../../engine/errors.ts';
 import { type ByteSource, naming } from '../file.node.ts';
 import { fromBytes, type HostTensor, itemSize } from '../hostTensor.ts';
-import { loadStorage, sequence } from './globals.ts';
+import { loadPersistent, sequence } from './globals.ts';
 import { gather, isContiguous } from './strided.ts';
 import { MAX_PICKLE_BYTES, unpickle } from './unpickle.ts';
 import { PyDict, type PyStorage, type PyTensor, type PyValue, spanOf } from './values.ts';
@@ -58,19 +58,20 @@ async function readTensor(tensor: PyTensor, readStorage: ReadStorage): Promise<H
 function storageTable() {
   const table = new Map<string, PyStorage>();
   const persistent = (pid: PyValue): PyValue => {
-    const { storage, stored } = loadStorage(pid);
+    const { value, stored } = loadPersistent(pid);
+    if (!stored) return value;
     const known = table.get(stored.key);
     if (known && (known.dtype !== stored.dtype || known.count !== stored.count)) {
       throw new CheckpointError(`storage ${shown(stored.key)} is described in two ways`);
     }
     table.set(stored.key, stored);
-    return storage;
+    return value;
   };
   return { table, persistent };
 }
 
 function shown(key: string): string {
-  return JSON.stringify(key.slice(0, 40));
+  return JSON.stringify(key.slice(0, 80));
 }
 
 function storageBytes({ count, dtype }: PyStorage): number {
@@ -98,14 +99,23 @@ async function openZipFormat(source: ByteSource): Promise<{ root: PyValue; readS
 }
 
 function findPickle(zip: Zip): ZipEntry {
-  const found = [...zip.entries.values()].filter(({ name }) => /^([^/]+\/)?data\.pkl$/.test(name));
-  if (found.length !== 1) throw new CheckpointError('a zip archive, but not one that torch.save wrote');
+  const found = [...zip.entries.values()].filter(({ name }) => /(^|\/)data\.pkl$/.test(name));
+  if (found.length !== 1) throw new CheckpointError(otherArchive([...zip.entries.keys()]));
   const folder = found[0].name.slice(0, -'data.pkl'.length);
   if (zip.entries.has(`${folder}constants.pkl`)) {
     throw new CheckpointError('a TorchScript archive: in Python, save model.state_dict() instead');
   }
   if (found[0].size > MAX_PICKLE_BYTES) throw new CheckpointError(`data.pkl has ${found[0].size} bytes`);
   return found[0];
+}
+
+/** What to say of an archive that is no checkpoint, though one may be packed in it. */
+function otherArchive(names: readonly string[]): string {
+  // macOS packs a hidden companion of each file under __MACOSX.
+  const files = names.filter((name) => /\.(pth?|ckpt|safetensors)$/i.test(name) && !/(^|\/)[._]/.test(name));
+  if (files.length === 0) return 'a zip archive, but not one that torch.save wrote';
+  const more = files.length > 1 ? ` and ${files.length - 1} more` : '';
+  return `a zip archive with ${shown(files[0])}${more} in it: unpack it first`;
 }
 
 async function checkByteOrder(zip: Zip, entry: ZipEntry | undefined): Promise<void> {
@@ -156,7 +166,9 @@ async function locateStorages(
   for (const key of keys) {
     const storage = typeof key === 'string' ? table.get(key) : undefined;
     if (!storage || offsets.has(storage.key)) {
-      throw new CheckpointError(`storage key ${shown(String(key))} is unknown or listed twice`);
+      throw new CheckpointError(
+        `storage key ${shown(String(key))} is listed twice, or of no type that is read`,
+      );
     }
     const count = new DataView((await source.read(at, 8)).buffer).getBigUint64(0, true);
     if (count !== BigInt(storage.count)) {

@@ -1,11 +1,12 @@
 /**
  * A restricted unpickler: a stack machine for the opcodes of protocols 2 to 5 that torch.save emits (Python's
  * pickletools.py documents them). It builds plain data only (see globals.ts), never recurses, and each opcode
- * makes at most one object, so that memory is bounded by the number of opcodes.
+ * makes at most one object, so that memory is bounded by the number of opcodes. Objects of other classes,
+ * which people keep beside their weights, become inert values: names and data that nothing is done with.
  */
 import { CheckpointError } from '../../../engine/errors.ts';
-import { callGlobal, findGlobal, setItem } from './globals.ts';
-import { PyDict, PyList, PyTuple, type PyValue } from './values.ts';
+import { callGlobal, globalOf, setItem } from './globals.ts';
+import { PyDict, PyInert, PyList, PyTuple, type PyValue } from './values.ts';
 
 /** Longest pickle looked at: a full U-GAT-IT checkpoint has 60 KB. */
 export const MAX_PICKLE_BYTES = 32 * 1024 * 1024;
@@ -13,7 +14,11 @@ export const MAX_PICKLE_BYTES = 32 * 1024 * 1024;
 /** Each may allocate an object of some 200 bytes. A tensor takes about 45: room for 10,000 of them. */
 const MAX_OPCODES = 500_000;
 
-/** Torch's own integers have at most 10 bytes; longer ones would only cost time. */
+/** Numbers and the like take a few bytes: people keep every loss of a run beside its weights. */
+const SMALL = new Set([0x47, 0x4a, 0x4b, 0x4d, 0x4e, 0x88, 0x89]);
+const SMALL_COST = 1 / 8;
+
+/** Torch's own integers have at most 10 bytes; longer ones stay inert, since they would only cost time. */
 const MAX_LONG_BYTES = 16;
 
 const UTF8 = new TextDecoder();
@@ -43,8 +48,8 @@ export function unpickle(
   const state = { stack: [], marks: [], memo: new Map(), budget: MAX_OPCODES };
   const m: Machine = { bytes, view, at: start, persistent, ...state };
   for (;;) {
-    spend(m, 1);
     const code = bytes[take(m, 1)];
+    spend(m, SMALL.has(code) ? SMALL_COST : 1);
     if (code === STOP) return { value: pop(m), end: m.at };
     const run = OPCODES.get(code);
     if (!run) throw unknownOpcode(code, m.at - 1);
@@ -134,9 +139,9 @@ function line(m: Machine): string {
 }
 
 /** A little-endian two's complement integer. */
-function long(m: Machine, length: number): number | bigint {
-  if (length > MAX_LONG_BYTES) throw new CheckpointError(`pickle: an integer of ${length} bytes`);
+function long(m: Machine, length: number): PyValue {
   const start = take(m, length);
+  if (length > MAX_LONG_BYTES) return new PyInert('int', null);
   let value = 0n;
   for (let i = length - 1; i >= 0; i--) value = (value << 8n) | BigInt(m.bytes[start + i]);
   value = BigInt.asIntN(length * 8, value);
@@ -154,23 +159,30 @@ function getMemo(m: Machine, index: number): void {
 }
 
 function setItems(m: Machine, items: PyValue[]): void {
-  const dict = top(m);
+  const object = top(m);
+  const dict = object instanceof PyInert ? (object.entries ??= new PyDict()) : object;
   if (!(dict instanceof PyDict) || items.length % 2 !== 0) {
     throw new CheckpointError('pickle: sets items of something that is not a dictionary');
   }
   for (let i = 0; i < items.length; i += 2) setItem(dict, items[i], items[i + 1]);
 }
 
+/** Adds to a list, or to an inert object that is a kind of list or set. */
 function append(m: Machine, items: PyValue[]): void {
-  const list = top(m);
+  const object = top(m);
+  const list = object instanceof PyInert ? (object.items ??= new PyList()) : object;
   if (!(list instanceof PyList)) throw new CheckpointError('pickle: appends to something that is not a list');
   for (const item of items) list.items.push(item);
 }
 
-/** Attributes set on an object: only an OrderedDict's, which is where state_dict keeps `_metadata`. */
+/** Sets attributes: an inert object keeps them, a state_dict's own (`_metadata`) are of no use here. */
 function build(m: Machine): void {
-  pop(m);
-  if (!(top(m) instanceof PyDict)) throw new CheckpointError('pickle: refused: sets attributes of an object');
+  const state = pop(m);
+  const object = top(m);
+  if (object instanceof PyInert) object.state = state;
+  else if (!(object instanceof PyDict)) {
+    throw new CheckpointError('pickle: refused: sets attributes of something that can have none');
+  }
 }
 
 function stackGlobal(m: Machine): void {
@@ -179,12 +191,29 @@ function stackGlobal(m: Machine): void {
   if (typeof name !== 'string' || typeof module !== 'string') {
     throw new CheckpointError('pickle: a global whose name is not a string');
   }
-  m.stack.push(findGlobal(module, name));
+  m.stack.push(globalOf(module, name));
 }
 
 function reduce(m: Machine): void {
   const args = pop(m);
   m.stack.push(callGlobal(pop(m), args, (count) => spend(m, count)));
+}
+
+/** NEWOBJ_EX: as NEWOBJ, with named arguments. No class that is known here takes any. */
+function newObject(m: Machine): void {
+  pop(m);
+  reduce(m);
+}
+
+/** OBJ, with which Python 2 writes objects of its old-style classes: the class, then the arguments. */
+function oldObject(m: Machine): void {
+  const [callee = null, ...args] = popToMark(m);
+  m.stack.push(callGlobal(callee, new PyTuple(args), (count) => spend(m, count)));
+}
+
+/** A frozenset; it comes whole, unlike a set, which is filled afterwards. */
+function frozenSet(m: Machine): void {
+  m.stack.push(new PyInert('builtins.frozenset', new PyTuple(popToMark(m))));
 }
 
 function checkProtocol(m: Machine): void {
@@ -221,6 +250,7 @@ const OPCODES: ReadonlyMap<number, Opcode> = new Map<number, Opcode>([
   [0x4b, push(u8)], // BININT1
   [0x4d, push(u16)], // BININT2
   [0x8a, push((m) => long(m, u8(m)))], // LONG1
+  [0x8b, push((m) => long(m, i32(m)))], // LONG4
   [0x47, push((m) => m.view.getFloat64(take(m, 8), false))], // BINFLOAT, the only big-endian one
   [0x58, push((m) => text(m, u32(m)))], // BINUNICODE
   [0x8c, push((m) => text(m, u8(m)))], // SHORT_BINUNICODE
@@ -229,6 +259,8 @@ const OPCODES: ReadonlyMap<number, Opcode> = new Map<number, Opcode>([
   [0x55, push((m) => text(m, u8(m)))], // SHORT_BINSTRING
   [0x42, push((m) => rawBytes(m, u32(m)))], // BINBYTES
   [0x43, push((m) => rawBytes(m, u8(m)))], // SHORT_BINBYTES
+  [0x8e, push((m) => rawBytes(m, u64(m)))], // BINBYTES8
+  [0x96, push((m) => rawBytes(m, u64(m)))], // BYTEARRAY8
   [0x29, push(() => new PyTuple([]))], // EMPTY_TUPLE
   [0x85, (m) => popTuple(m, 1)], // TUPLE1
   [0x86, (m) => popTuple(m, 2)],
@@ -240,9 +272,15 @@ const OPCODES: ReadonlyMap<number, Opcode> = new Map<number, Opcode>([
   [0x7d, push(() => new PyDict())], // EMPTY_DICT
   [0x73, setOne], // SETITEM
   [0x75, (m) => setItems(m, popToMark(m))], // SETITEMS
-  [0x63, push((m) => findGlobal(line(m), line(m)))], // GLOBAL
+  [0x8f, push(() => new PyInert('builtins.set', null))], // EMPTY_SET
+  [0x90, (m) => append(m, popToMark(m))], // ADDITEMS
+  [0x91, frozenSet], // FROZENSET
+  [0x63, push((m) => globalOf(line(m), line(m)))], // GLOBAL
   [0x93, stackGlobal], // STACK_GLOBAL
   [0x52, reduce], // REDUCE
+  [0x81, reduce], // NEWOBJ: a class instead of a function
+  [0x92, newObject], // NEWOBJ_EX
+  [0x6f, oldObject], // OBJ
   [0x62, build], // BUILD
   [0x51, persistentLoad], // BINPERSID
   [0x71, (m) => setMemo(m, u8(m))], // BINPUT

@@ -1,4 +1,4 @@
-/** What the restricted unpickler can build, and nothing else: containers, scalars, tensors. */
+/** What the restricted unpickler can build, and nothing else: containers, scalars, tensors, inert objects. */
 import { CheckpointError } from '../../../engine/errors.ts';
 import { type DType, elementCount } from '../hostTensor.ts';
 
@@ -15,16 +15,34 @@ export class PyList {
   readonly items: PyValue[] = [];
 }
 
-/** A dict or an OrderedDict. */
+/** A dict or an OrderedDict. Keys that are objects are told apart by identity. */
 export class PyDict {
-  readonly entries = new Map<PyKey, PyValue>();
+  readonly entries = new Map<PyValue, PyValue>();
 }
 
-/** A class or function by name; only those in `globals.ts` ever become one. */
+/** The name of a class or function. Nothing is looked up or imported: it is a text, and stays one. */
 export class PyGlobal {
   readonly name: string;
   constructor(name: string) {
     this.name = name;
+  }
+}
+
+/**
+ * What stands for an object of a class that `globals.ts` does not know (a run's options, a scheduler's
+ * state): the name of the class and what the file would have given it. Nothing ever makes the object of them.
+ */
+export class PyInert {
+  readonly name: string;
+  readonly args: PyValue;
+  /** What BUILD would have set: as a rule a dictionary of the object's attributes. */
+  state: PyValue | undefined;
+  /** Entries of an object that is a kind of dictionary, and items of one that is a kind of list or set. */
+  entries: PyDict | undefined;
+  items: PyList | undefined;
+  constructor(name: string, args: PyValue) {
+    this.name = name;
+    this.args = args;
   }
 }
 
@@ -56,8 +74,6 @@ export class PyTensor {
   }
 }
 
-export type PyKey = string | number | boolean | null;
-
 export type PyValue =
   | null
   | boolean
@@ -69,6 +85,7 @@ export type PyValue =
   | PyList
   | PyDict
   | PyGlobal
+  | PyInert
   | PyStorage
   | PyTensor;
 

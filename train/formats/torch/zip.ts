@@ -18,6 +18,9 @@ const MAX_ENTRIES = 20_000;
 /** Torch stores without compression; a re-zipped folder may be deflated, which we only do in one piece. */
 const MAX_INFLATED_BYTES = 256 * 1024 * 1024;
 
+/** A stored entry is read in pieces of so many bytes where only its checksum is wanted. */
+const CHECK_BYTES = 16 * 1024 * 1024;
+
 const ENCRYPTED_FLAGS = 0x1 | 0x40 | 0x2000;
 const STORED = 0;
 const DEFLATED = 8;
@@ -26,6 +29,7 @@ const DEFLATED = 8;
 export interface ZipEntry {
   name: string;
   method: number;
+  flags: number;
   crc: number;
   packed: number;
   size: number;
@@ -36,7 +40,7 @@ export interface ZipEntry {
 /** An opened archive. */
 export interface Zip {
   readonly entries: ReadonlyMap<string, ZipEntry>;
-  /** Bytes of an entry; the whole of it is checked against its CRC, unless that is recorded as 0. */
+  /** Bytes of an entry, which is checked against its CRC when first read (unless that is recorded as 0). */
   read(entry: ZipEntry, offset?: number, length?: number): Promise<Uint8Array>;
 }
 
@@ -50,9 +54,10 @@ export async function openZip(source: ByteSource): Promise<Zip> {
   const directory = await findDirectory(source);
   const entries = await readDirectory(source, directory);
   await locateData(source, [...entries.values()], directory.offset);
+  const reader: Reader = { source, checked: new Set(), inflated: null };
   return {
     entries,
-    read: (entry, offset = 0, length = entry.size - offset) => readEntry(source, entry, offset, length),
+    read: (entry, offset = 0, length = entry.size - offset) => readEntry(reader, entry, offset, length),
   };
 }
 
@@ -140,15 +145,14 @@ function readRecord(bytes: Uint8Array, at: number): { entry: ZipEntry; next: num
   const entry: ZipEntry = {
     name,
     method: view.getUint16(at + 10, true),
+    flags: view.getUint16(at + 8, true),
     crc: view.getUint32(at + 16, true),
     packed: view.getUint32(at + 20, true),
     size: view.getUint32(at + 24, true),
     header: view.getUint32(at + 42, true),
     data: 0,
   };
-  if (view.getUint16(at + 8, true) & ENCRYPTED_FLAGS) throw fail(`${JSON.stringify(name)} is encrypted`);
   applyZip64(entry, bytes.subarray(nameEnd, extraEnd));
-  checkMethod(entry);
   return { entry, next };
 }
 
@@ -177,8 +181,10 @@ function checkName(name: string): string {
   return name;
 }
 
-function checkMethod({ name, method, packed, size }: ZipEntry): void {
+/** Asked when an entry is read: an archive may hold others that nobody needs. */
+function checkMethod({ name, method, flags, packed, size }: ZipEntry): void {
   const shown = JSON.stringify(name);
+  if (flags & ENCRYPTED_FLAGS) throw fail(`${shown} is encrypted`);
   if (method === STORED) {
     if (packed !== size) throw fail(`${shown} is stored, yet has two sizes (${packed}, ${size})`);
   } else if (method !== DEFLATED) {
@@ -206,18 +212,56 @@ async function locateData(source: ByteSource, entries: ZipEntry[], limit: number
   }
 }
 
+/** What is remembered between reads, since tensors may be many views of one entry. */
+interface Reader {
+  readonly source: ByteSource;
+  /** Stored entries whose checksum was right. */
+  readonly checked: Set<ZipEntry>;
+  /** The deflated entry of which a part was read last. */
+  inflated: { entry: ZipEntry; bytes: Uint8Array } | null;
+}
+
 async function readEntry(
-  source: ByteSource,
+  reader: Reader,
   entry: ZipEntry,
   offset: number,
   length: number,
 ): Promise<Uint8Array> {
-  if (entry.method === DEFLATED) {
-    const all = inflate(entry, await source.read(entry.data, entry.packed));
-    return checkCrc(entry, all).subarray(offset, offset + length);
-  }
+  checkMethod(entry);
+  const { source, checked } = reader;
+  if (entry.method === DEFLATED) return readDeflated(reader, entry, offset, length);
+  const whole = length === entry.size;
+  if (!whole && !checked.has(entry)) checkCrc(entry, await storedCrc(source, entry));
   const bytes = await source.read(entry.data + offset, length);
-  return length === entry.size ? checkCrc(entry, bytes) : bytes;
+  if (whole && !checked.has(entry)) checkCrc(entry, crc32(bytes));
+  checked.add(entry);
+  return bytes;
+}
+
+/** Bytes of a deflated entry; what it inflates to is kept for the next part, and every part is a copy. */
+async function readDeflated(
+  reader: Reader,
+  entry: ZipEntry,
+  offset: number,
+  length: number,
+): Promise<Uint8Array> {
+  if (reader.inflated?.entry !== entry) {
+    reader.inflated = null;
+    const bytes = inflate(entry, await reader.source.read(entry.data, entry.packed));
+    checkCrc(entry, crc32(bytes));
+    if (length === entry.size) return bytes;
+    reader.inflated = { entry, bytes };
+  }
+  return reader.inflated.bytes.slice(offset, offset + length);
+}
+
+/** The checksum of a stored entry, without holding all of it. */
+async function storedCrc(source: ByteSource, entry: ZipEntry): Promise<number> {
+  let crc = 0;
+  for (let at = 0; entry.crc !== 0 && at < entry.size; at += CHECK_BYTES) {
+    crc = crc32(await source.read(entry.data + at, Math.min(CHECK_BYTES, entry.size - at)), crc);
+  }
+  return crc;
 }
 
 function inflate(entry: ZipEntry, packed: Uint8Array): Uint8Array {
@@ -233,9 +277,8 @@ function inflate(entry: ZipEntry, packed: Uint8Array): Uint8Array {
 }
 
 /** Told to (serialization.set_crc32_options), torch writes 0 for every checksum. */
-function checkCrc(entry: ZipEntry, bytes: Uint8Array): Uint8Array {
-  if (entry.crc !== 0 && crc32(bytes) !== entry.crc) {
+function checkCrc(entry: ZipEntry, found: number): void {
+  if (entry.crc !== 0 && found !== entry.crc) {
     throw fail(`${JSON.stringify(entry.name)}: damaged: its checksum does not match`);
   }
-  return bytes;
 }
