@@ -84,7 +84,8 @@ async function prepare(args: Args, recipe: string): Promise<{ config: RunConfig;
   const config = args.resume ? await continued(args, out) : configFrom(args, defaultRun(recipe));
   if (args.resume && args.model !== undefined && (config.recipe ?? DEFAULT_RECIPE) !== recipe) {
     throw new UsageError(
-      `the run in ${out} was started with --model ${config.recipe ?? DEFAULT_RECIPE}: leave --model out, or use another --out`,
+      `the run in ${out} was started with --model ${config.recipe ?? DEFAULT_RECIPE}: ` +
+        'leave --model out, or use another --out',
     );
   }
   checkOptions(recipeOf(config), config.model);

@@ -19,7 +19,8 @@ export async function loadRecipe(name: string): Promise<string> {
   if (!isFile(name)) {
     if (recipeNames().includes(name)) return name;
     throw new UsageError(
-      `--model ${name}: known are ${recipeNames().join(', ')}; or name a file that exports a recipe (./my-gan.ts)`,
+      `--model ${name}: known are ${recipeNames().join(', ')}; ` +
+        'or name a file that exports a recipe (./my-gan.ts)',
     );
   }
   const path = resolve(name);
