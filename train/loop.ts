@@ -115,10 +115,14 @@ async function trainModel(job: Job, model: Model, dataset: Dataset): Promise<Run
   }
   if (start >= config.iterations) return { step: start, steps: 0, complete: true, folder };
   const samples = await orStop(samplePictures(dataset, config, warn), stop);
-  const session = await openSession(model, (done, total) => {
-    stop.throwIfAborted();
-    for (const o of observers) o.compiling?.(done, total);
-  });
+  const session = await openSession(
+    model,
+    (done, total) => {
+      stop.throwIfAborted();
+      for (const o of observers) o.compiling?.(done, total);
+    },
+    config.seed,
+  );
   const loader = makeLoader(job, dataset, start);
   const metrics = metricsFile(folder.metrics, warn);
   const run: Run = {
