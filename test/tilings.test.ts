@@ -16,12 +16,19 @@ import { difference, resultsOf } from './engine/results.ts';
 
 const gpu = useDevice();
 
+/** An op that is told how to compute, since it takes other kernels on a processor than on a GPU. */
+interface Forced {
+  readonly c: OpCase;
+  readonly variants: Record<string, string>;
+}
+
 /** Outputs and gradients with the tiling for a processor or for a GPU. */
-async function compute(c: OpCase, inputs: Record<string, Tensor>, seeds: Tensor[], isCpu: boolean) {
+async function compute(forced: Forced, inputs: Record<string, Tensor>, seeds: Tensor[], isCpu: boolean) {
+  const { c, variants } = forced;
   const device = gpu.device as { isCpu: boolean; sharedKernels: boolean };
   const { isCpu: truth, sharedKernels } = device;
   Object.assign(device, { isCpu, sharedKernels: isCpu });
-  if (c.op === 'conv2d') gpu.device.variants = { conv2d: 'winogradTiled' };
+  gpu.device.variants = variants;
   try {
     return await evaluate(gpu.device, () => resultsOf(c, inputs, seeds));
   } finally {
@@ -30,12 +37,28 @@ async function compute(c: OpCase, inputs: Record<string, Tensor>, seeds: Tensor[
   }
 }
 
-/** The transforms around Winograd's products; the other paths take the same kernels everywhere. */
+/** The transforms around Winograd's products. */
 const winograd = conv2d.filter(({ variants }) => variants?.includes('winogradTiled'));
 
-for (const c of [...linear, ...spectralNorm, ...adam, ...winograd]) {
+const byDefault = (c: OpCase): Forced => ({ c, variants: {} });
+const by = (path: string) => (c: OpCase) => ({ c, variants: { conv2d: path } });
+
+/** Paths for GPUs: sums over parts, strides, a doubled picture, a linear layer of patches. */
+const thin = [
+  ['7x7 features 8 to 3, bias, leaky, batch 2, six parts', 'taps'],
+  ['4x4 stride 2, odd size, 3 to 4', 'taps'],
+  ['3x3 doubled pictures 2 to 8, batch 2', 'taps'],
+  ['4x4 stride 1, 40 to 1, bias, batch 3', 'columnsTiled'],
+].map(([name, path]) => by(path)(conv2d.find((c) => c.name === name)!));
+
+for (const forced of [
+  ...[...linear, ...spectralNorm, ...adam].map(byDefault),
+  ...winograd.map(by('winogradTiled')),
+  ...thin,
+]) {
+  const { c, variants } = forced;
   describe(c.op, () => {
-    test(c.name, async () => {
+    test([c.name, ...Object.values(variants)].join(', '), async () => {
       const inputs: Record<string, Tensor> = {};
       for (const [name, { data, shape }] of Object.entries(c.inputs)) {
         inputs[name] = tensorFrom(gpu.device, Float32Array.from(data), shape, name);
@@ -43,8 +66,8 @@ for (const c of [...linear, ...spectralNorm, ...adam, ...winograd]) {
       const seeds = c.reference(c.inputs).map(({ shape }, i) => {
         return tensorFrom(gpu.device, Float32Array.from(values(shape, 900 + i).data), shape, `dy${i}`);
       });
-      const onCpu = await compute(c, inputs, seeds, true);
-      const onGpu = await compute(c, inputs, seeds, false);
+      const onCpu = await compute(forced, inputs, seeds, true);
+      const onGpu = await compute(forced, inputs, seeds, false);
       for (const name of Object.keys(onCpu)) {
         expect(difference(onCpu[name], onGpu[name]), name).toBeLessThan(2e-6);
       }

@@ -119,10 +119,23 @@ export const RULES: Readonly<Record<string, Rule>> = {
     }),
   ),
   'conv2d/fold:main': loop((_, site) => shapeOf(site, 2)[3]),
+  // A load a tap that sees a pixel; of a stride S only every S-th tap on each axis does.
+  'conv2d/gatherTaps:main': loop((k) => k.K ** 2),
+  'conv2d/gatherTaps:backward': loop((k) => (k.UP * Math.ceil(k.K / k.S)) ** 2),
+  // Of each number of a plane a load as well, mostly of what a neighbour has loaded.
+  'conv2d/spreadTaps:main': both(
+    loop((k) => k.K),
+    (site) => ({ asked: 2 * bytesIn(site, 1) }),
+  ),
+  'conv2d/spreadTaps:backward': both(
+    loop((k) => k.UP ** 2 * k.K),
+    (site) => ({ asked: 2 * bytesIn(site, 1) }),
+  ),
   'conv2d/sumTaps': once,
   'conv2d/tiledRows': tiledRows,
   'conv2d/tiledWeights': tiledWeights,
-  // Splits, and of each the places of an element: behind six numbers the table has those of all K² elements.
+  'conv2d/transpose': once,
+  // Splits, and of each the places of an element: the table holds six numbers, then places of all K² elements.
   'conv2d/unpackWeights': (site) => {
     const places = (shapeOf(site, 0)[0] - 6) / site.launch.grid[2];
     const turns = shapeOf(site, 1)[0] * places;

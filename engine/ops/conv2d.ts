@@ -10,6 +10,7 @@ import { gatherBackwardInput, gatherForward } from './conv2d/gather.ts';
 import { gatherBackwardWeight } from './conv2d/gatherBackward.ts';
 import { naive } from './conv2d/naive.ts';
 import { normalised, type Outer } from './conv2d/spectralConv.ts';
+import { taps } from './conv2d/taps.ts';
 import { gatherTiled } from './conv2d/tiled.ts';
 import { winograd } from './conv2d/winograd.ts';
 import { sumRows } from './sumRows.ts';
@@ -118,6 +119,8 @@ const PATHS: Record<ConvPath, ConvKernels> = {
   winogradTiledTall: winograd({ textures: false, size: 'Tall' }),
   winogradTiledLarge: winograd({ textures: false, size: 'Large' }),
   columns,
+  columnsTiled: { forward: columns.forward, backward: gatherTiled().backward },
+  taps,
   gather,
   gatherTiled: gatherTiled(),
   gatherTiledSmall: gatherTiled({ size: 'Small' }),

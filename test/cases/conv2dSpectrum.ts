@@ -45,6 +45,14 @@ const CONFIGS: Record<string, Config> = {
     ...{ x: [3, 6, 7, 12], co: 1, k: 4, pad: 1, calls: 3 },
     variants: ['naive', 'gather', 'gatherTiled', 'columns'],
   },
+  'to two channels, bias, three calls': {
+    ...{ x: [3, 6, 8, 12], co: 2, k: 4, pad: 1, bias: true, calls: 3 },
+    variants: ['naive', 'columnsTiled', 'taps'],
+  },
+  'pictures 3 to 8, two calls': {
+    ...{ x: [2, 8, 6, 3], co: 8, k: 4, pad: 1, stride: 2, bias: true, activation: 'leaky_relu', calls: 2 },
+    variants: ['naive', 'taps'],
+  },
   'few positions, many weights': {
     ...{ x: [2, 4, 4, 64], co: 64, k: 4, pad: 1, stride: 2, bias: true, calls: 2, slope: 0.1 },
     ...{ activation: 'leaky_relu', variants: ['columns'] },

@@ -12,6 +12,9 @@ import { type Block, backwardWeight, columnProducts, MOST_SAMPLES, rowProducts }
 /** Weights below which the launches around the product cost more than it saves. */
 const LEAST_WEIGHTS = 2 ** 16;
 
+/** Bytes of all patches from which on another path reads less. */
+const MOST_BYTES = 2 ** 26;
+
 const WG = 64;
 
 /** Whether this path can compute a layer. */
@@ -23,6 +26,11 @@ export function fitsColumns({ CI }: ConvSizes): boolean {
 export function prefersColumns(s: ConvSizes): boolean {
   const weights = s.K * s.K * s.CI * s.CO;
   return fitsColumns(s) && s.N * s.OH * s.OW <= MOST_SAMPLES && weights >= LEAST_WEIGHTS;
+}
+
+/** Whether all patches are small enough to be written out for a forward pass of few output channels. */
+export function fitsPatches(s: ConvSizes): boolean {
+  return fitsColumns(s) && 4 * s.N * s.OH * s.OW * s.K * s.K * s.CI <= MOST_BYTES;
 }
 
 function sizesOf({ N, H, W, CI, OH, OW, K, S, P, UP }: ConvSizes) {
