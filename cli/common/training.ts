@@ -14,7 +14,7 @@ const SIGNALS: readonly Signal[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
  * Ends the process as the system does on this signal. `process.exit` would run the driver's and Dawn's own
  * ends, which crash while Dawn compiles or computes. Files are whole at any moment.
  */
-function die(signal: Signal | 'SIGKILL'): void {
+function die(signal: Signal): void {
   process.removeAllListeners(signal);
   process.kill(process.pid, signal);
 }
@@ -28,9 +28,8 @@ export const endsOnHangup = (streams: readonly { isTTY?: boolean }[]) =>
 
 /**
  * Aborts on the first Ctrl-C (or SIGTERM, or the loss of the terminal), so that the run saves and ends; a
- * second Ctrl-C ends it at once. So does the death of the process that supervises this one (kill -9): whoever
- * resumes the run at once must not meet a process that still writes to it. An error that nobody caught aborts
- * too: what was trained is saved first.
+ * second Ctrl-C ends it at once. The death of the process that supervises this one (kill -9) aborts too, and an
+ * error that nobody caught: what was trained is saved first.
  */
 export function stopOnSignals(): { signal: AbortSignal; dispose(): void } {
   const controller = new AbortController();
@@ -54,7 +53,7 @@ export function stopOnSignals(): { signal: AbortSignal; dispose(): void } {
     process.exitCode = 1;
     controller.abort();
   };
-  const end = () => die('SIGKILL');
+  const end = () => controller.abort();
   for (const name of SIGNALS) process.on(name, stop);
   process.on('uncaughtException', crash).on('disconnect', end);
   process.channel?.unref(); // it alone must not keep the process alive
