@@ -28,8 +28,8 @@ export const endsOnHangup = (streams: readonly { isTTY?: boolean }[]) =>
 
 /**
  * Aborts on the first Ctrl-C (or SIGTERM, or the loss of the terminal), so that the run saves and ends; a
- * second Ctrl-C ends it at once. The death of the process that supervises this one (kill -9) aborts too, and an
- * error that nobody caught: what was trained is saved first.
+ * second Ctrl-C ends it at once. The death of the process that supervises this one (kill -9) aborts too, and
+ * so does an error that nobody caught: what was trained is saved first.
  */
 export function stopOnSignals(): { signal: AbortSignal; dispose(): void } {
   const controller = new AbortController();
@@ -64,16 +64,10 @@ export function stopOnSignals(): { signal: AbortSignal; dispose(): void } {
   return { signal: controller.signal, dispose };
 }
 
-/** The progress bar of a training run: step, rate, time left, D and G loss. */
-export function progressObserver(device: Device, config: RunConfig, options: LoopOptions): Observer {
-  const { model } = config;
-  const { light, size, ch, batch } = model;
-  const kind = `${light ? 'light' : 'full'} ${size}x${size}, ch ${ch}, batch ${batch}`;
-  console.log(`U-GAT-IT ${kind} on ${config.data}, ${device.name}`);
-  let bar: Progress | null = null;
+/** Says what is done before the first step. */
+function beginning(): Observer {
   let compiled = 0;
   let timing: Progress | null = null;
-  let last: number | undefined;
   return {
     tuning(done, total) {
       timing ??= new Progress(total, { label: 'timing kernels', unit: 'layers' });
@@ -85,10 +79,22 @@ export function progressObserver(device: Device, config: RunConfig, options: Loo
       if (chosen > 0) console.error(`kernels ${hash}: the tuner chose those of ${chosen} layers`);
     },
     compiling(done, total) {
-      // A line at the start and one at the end say enough: the compiler works in bursts.
+      // A line at the start says enough: the compiler works in bursts.
       if (compiled === 0) console.error(`compiling ${total} kernels`);
       compiled = done;
     },
+  };
+}
+
+/** The progress bar of a training run: step, rate, time left, D and G loss. */
+export function progressObserver(device: Device, config: RunConfig, options: LoopOptions): Observer {
+  const { light, size, ch, batch } = config.model;
+  const kind = `${light ? 'light' : 'full'} ${size}x${size}, ch ${ch}, batch ${batch}`;
+  console.log(`U-GAT-IT ${kind} on ${config.data}, ${device.name}`);
+  let bar: Progress | null = null;
+  let last: number | undefined;
+  return {
+    ...beginning(),
     steps(records) {
       if (records.length === 0) return;
       const { step, losses } = records[records.length - 1];

@@ -61,7 +61,8 @@ test('an error that nobody caught, or the end of the process above, has the run 
   const script = `
     import { stopOnSignals } from './cli/common/training.ts';
     stopOnSignals().signal.addEventListener('abort', () => console.log('saving'));
-    setTimeout(() => process.argv[1] === 'throw' ? Promise.reject(new Error('oh')) : process.disconnect(), 50);
+    const fail = () => Promise.reject(new Error('oh'));
+    setTimeout(() => process.argv[1] === 'throw' ? fail() : process.disconnect(), 50);
     setTimeout(() => {}, 500);`;
   const args = ['--import', 'tsx', '--input-type=module', '-e', script];
   const outcome = (what: string) =>
