@@ -12,6 +12,7 @@ import { PRECISIONS, usePrecision } from '../engine/device/precision.ts';
 import { measureCeilings, rate, stampsAreSane } from '../engine/measure/ceilings.ts';
 import { closeStopwatch, openStopwatch } from '../engine/measure/timing.ts';
 import { defaultMode, TUNE_MODES, type TuneMode, tuneFor } from '../engine/measure/tuning.node.ts';
+import { recipeNamed } from '../model/recipes.ts';
 import { DEFAULTS } from '../model/ugatit/ugatit.ts';
 import { stepOnPaper } from '../train/kernels.ts';
 import { type BenchSize, benchCases } from './cases/index.ts';
@@ -176,7 +177,9 @@ async function timeStep(args: StepArgs): Promise<void> {
   const config = { ...DEFAULTS, ...shape, checkpointActivations };
   await withDevice({ ...args, toggles }, async (device) => {
     const { precision } = device;
-    await tuneWork(device, args.tune ?? defaultMode(device), (paper) => stepOnPaper(paper, config));
+    await tuneWork(device, args.tune ?? defaultMode(device), (paper) =>
+      stepOnPaper(paper, recipeNamed('ugatit'), config),
+    );
     const watch = openStopwatch(device);
     if (file && !watch.stamps)
       throw new UsageError('--launches needs time stamps, which this adapter has not');

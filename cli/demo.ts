@@ -4,7 +4,7 @@ import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { openDevice } from '../engine/device/device.node.ts';
 import { closeDevice, type Device } from '../engine/device/device.ts';
-import { DEFAULTS } from '../model/ugatit/ugatit.ts';
+import { DEFAULTS, type UgatitConfig } from '../model/ugatit/ugatit.ts';
 import { type Dataset, openDataset } from '../train/data/folder.ts';
 import { composeGrid } from '../train/data/grid.ts';
 import type { Picture } from '../train/data/picture.ts';
@@ -23,10 +23,13 @@ import { progressObserver, stopOnSignals } from './common/training.ts';
  * discriminators (theirs need 96x96), and a larger learning rate since there are hundreds of steps, not a
  * million.
  */
+const MODEL: UgatitConfig = { ...DEFAULTS, size: 64, ch: 16, disLayers: [5, 4], camWeight: 100 };
+
 const CONFIG: RunConfig = {
   data: 'toy-cat2dog',
   dataRoot: 'dataset',
-  model: { ...DEFAULTS, size: 64, ch: 16, disLayers: [5, 4], camWeight: 100 },
+  recipe: 'ugatit',
+  model: MODEL,
   iterations: 800,
   lr: 5e-4,
   decay: true,

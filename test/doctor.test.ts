@@ -5,6 +5,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { openDevice } from '../engine/device/device.node.ts';
 import { closeDevice, memory, type Precision } from '../engine/device/device.ts';
 import { usePrecision } from '../engine/device/precision.ts';
+import { recipeNamed } from '../model/recipes.ts';
 import { DEFAULTS } from '../model/ugatit/ugatit.ts';
 import { settleKernels } from '../train/kernels.ts';
 import { fittingOptions, memoryNeed } from '../train/memoryPlan.ts';
@@ -61,31 +62,33 @@ describe('the doctor', () => {
   });
 });
 
+const recipe = recipeNamed('ugatit');
+
 describe('the plan of a training', () => {
   const gpu = useDevice();
   const small = { ...DEFAULTS, size: 32, ch: 4, nRes: 1, disLayers: [4, 3] as const };
 
   test('allocates nothing on the device', () => {
     const before = memory(gpu.device);
-    expect(memoryNeed(gpu.device, small).total).toBeGreaterThan(0);
+    expect(memoryNeed(gpu.device, recipe, small).total).toBeGreaterThan(0);
     expect(memory(gpu.device)).toEqual(before);
   });
 
   test('grows with the batch, and names milder options', () => {
-    const one = memoryNeed(gpu.device, small);
-    const two = memoryNeed(gpu.device, { ...small, batch: 2 });
+    const one = memoryNeed(gpu.device, recipe, small);
+    const two = memoryNeed(gpu.device, recipe, { ...small, batch: 2 });
     expect(two.activations).toBeGreaterThan(1.5 * one.activations);
     expect(two.weights).toBe(one.weights);
-    const options = fittingOptions(gpu.device, { ...small, batch: 2 }, one.total);
+    const options = fittingOptions(gpu.device, recipe, { ...small, batch: 2 }, one.total);
     expect(options[0]).toMatch(/^--batch 1 /);
   });
 
   test('is made at the precision of the run, which the check before a run asks for too', async () => {
     const { device } = gpu;
     const config = { ...small, size: 64, ch: 16, disLayers: [5, 4] as const };
-    const full = memoryNeed(device, config).total;
+    const full = memoryNeed(device, recipe, config).total;
     usePrecision(device, 'mixed');
-    const mixed = memoryNeed(device, config).total;
+    const mixed = memoryNeed(device, recipe, config).total;
     usePrecision(device, 'full');
     expect(mixed).not.toBe(full);
     // A machine with room for one of them.
@@ -103,18 +106,20 @@ describe('the plan of a training', () => {
   test('names recomputed blocks first where they suffice, and not where they are in use', () => {
     const config = { ...small, size: 64, nRes: 4 };
     const twice = { ...config, checkpointActivations: true };
-    const least = memoryNeed(gpu.device, twice);
-    expect(least.total).toBeLessThan(memoryNeed(gpu.device, config).total);
-    expect(fittingOptions(gpu.device, config, least.total)[0]).toMatch(/^--checkpoint-activations \(/);
-    expect(fittingOptions(gpu.device, config, least.total - 1).join()).not.toContain('checkpoint');
-    expect(fittingOptions(gpu.device, twice, 2 * least.total).join()).not.toContain('checkpoint');
+    const least = memoryNeed(gpu.device, recipe, twice);
+    expect(least.total).toBeLessThan(memoryNeed(gpu.device, recipe, config).total);
+    expect(fittingOptions(gpu.device, recipe, config, least.total)[0]).toMatch(
+      /^--checkpoint-activations \(/,
+    );
+    expect(fittingOptions(gpu.device, recipe, config, least.total - 1).join()).not.toContain('checkpoint');
+    expect(fittingOptions(gpu.device, recipe, twice, 2 * least.total).join()).not.toContain('checkpoint');
   });
 
   test('refuses a tensor that exceeds the adapter, before anything is allocated', async () => {
     const device = await openDevice({ minimal: true });
     const { maxBinding } = device;
     device.maxBinding = 2 ** 15;
-    expect(() => memoryNeed(device, small)).toThrow(/in one binding/);
+    expect(() => memoryNeed(device, recipe, small)).toThrow(/in one binding/);
     device.maxBinding = maxBinding;
     await closeDevice(device);
   });

@@ -104,9 +104,9 @@ async function sample(run: Run, stop: AbortSignal): Promise<void> {
   const files: string[] = [];
   const { model } = run.session;
   try {
-    for (const direction of ['A2B', 'B2A'] as const) {
+    for (const [direction, way] of Object.entries(model.recipe.ways)) {
       const path = samplePath(run.folder, direction, run.step);
-      await writeSampleGrid(model, direction, run.samples, path, stop);
+      await writeSampleGrid(model, way, run.samples, path, stop);
       files.push(path);
     }
   } catch (error) {

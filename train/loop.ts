@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { type Device, withinMemory } from '../engine/device/device.ts';
-import { checkConfig, createUgatit, freeUgatit, type Ugatit } from '../model/ugatit/ugatit.ts';
+import { createModel, freeModel, type Model } from '../model/model.ts';
+import { checkOptions } from '../model/recipe.ts';
 import { readState } from './checkpoint.ts';
 import { isDirectory, resolveData } from './data/dataPath.ts';
 import { DataError } from './data/errors.ts';
@@ -12,7 +13,7 @@ import { iterateAndSave, type Run } from './iterate.ts';
 import { settleKernels } from './kernels.ts';
 import { metricsFile, rewindMetrics } from './metrics.ts';
 import { type Observer, tell, type Warn, warner } from './observers.ts';
-import type { LoopOptions, RunConfig } from './options.ts';
+import { type LoopOptions, type RunConfig, recipeOf } from './options.ts';
 import {
   checkpointPath,
   claimFolder,
@@ -102,7 +103,7 @@ async function tellChanges({ config, folder, warn }: Job, step: number, now: Env
 }
 
 /** Trains a prepared model until the end, the limit or the stop. */
-async function trainModel(job: Job, model: Ugatit, dataset: Dataset): Promise<RunEnd> {
+async function trainModel(job: Job, model: Model, dataset: Dataset): Promise<RunEnd> {
   const { device, config, options, observers, stop, folder, warn } = job;
   // Given up, it ends by itself when it meets the memory of the model that is freed.
   const start = await orStop(prepareModel(model, config, folder, options.resume, warn), stop);
@@ -143,12 +144,16 @@ async function trainIn(given: Job): Promise<RunEnd> {
   const job = { ...given, config };
   if (options.resume) await reopenRun(folder, config);
   else await createRun(folder, config, options);
-  const model = await withinMemory(device, () => createUgatit(device, config.model), freeUgatit);
+  const model = await withinMemory(
+    device,
+    () => createModel(device, recipeOf(config), config.model),
+    freeModel,
+  );
   try {
     stop.throwIfAborted();
     return await trainModel(job, model, dataset);
   } finally {
-    freeUgatit(model);
+    freeModel(model);
   }
 }
 
@@ -168,7 +173,7 @@ export async function train(
   const folder = runFolder(options.out);
   const job: Job = { device, config, options, observers, stop, folder, warn: warner(observers) };
   try {
-    checkConfig(config.model);
+    checkOptions(recipeOf(config), config.model);
     const release = await claimFolder(folder, config, options);
     try {
       return await trainIn(job);

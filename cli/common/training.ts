@@ -1,6 +1,6 @@
 import type { Device } from '../../engine/device/device.ts';
 import type { Observer } from '../../train/observers.ts';
-import type { LoopOptions, RunConfig } from '../../train/options.ts';
+import { type LoopOptions, type RunConfig, recipeOf } from '../../train/options.ts';
 import { Progress } from './progress.ts';
 import { describeError } from './run.ts';
 
@@ -64,6 +64,13 @@ export function stopOnSignals(): { signal: AbortSignal; dispose(): void } {
   return { signal: controller.signal, dispose };
 }
 
+/** The two losses that say most, in a few digits: `D 0.493, G 21.5`. */
+function headline(losses: Readonly<Record<string, number>>): string {
+  const totals = Object.entries(losses).filter(([name]) => /\bloss$/.test(name) && !name.includes('_'));
+  const shown = (totals.length >= 2 ? totals : Object.entries(losses)).slice(0, 2);
+  return shown.map(([name, v]) => `${name.replace(/\.loss$/, '')} ${v.toPrecision(3)}`).join(', ');
+}
+
 /** Says what is done before the first step. */
 function beginning(): Observer {
   let compiled = 0;
@@ -88,9 +95,8 @@ function beginning(): Observer {
 
 /** The progress bar of a training run: step, rate, time left, D and G loss. */
 export function progressObserver(device: Device, config: RunConfig, options: LoopOptions): Observer {
-  const { light, size, ch, batch } = config.model;
-  const kind = `${light ? 'light' : 'full'} ${size}x${size}, ch ${ch}, batch ${batch}`;
-  console.log(`U-GAT-IT ${kind} on ${config.data}, ${device.name}`);
+  const { title, describe } = recipeOf(config);
+  console.log(`${title} ${describe(config.model)} on ${config.data}, ${device.name}`);
   let bar: Progress | null = null;
   let last: number | undefined;
   return {
@@ -101,7 +107,7 @@ export function progressObserver(device: Device, config: RunConfig, options: Loo
       last ??= Math.min(config.iterations, records[0].step - 1 + options.stopAfter);
       // The rate counts from here: before, kernels were compiled.
       bar ??= new Progress(last, { start: step });
-      bar.update(step, `D ${losses['D.loss'].toFixed(3)}, G ${losses['G.loss'].toFixed(1)}`);
+      bar.update(step, headline(losses));
     },
     sample(_, files) {
       bar?.log(`sample pictures: ${files.join(' ')}`);

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { openDevice } from '../../engine/device/device.node.ts';
 import { closeDevice, memory } from '../../engine/device/device.ts';
 import { DeviceError } from '../../engine/errors.ts';
+import { recipeNamed } from '../../model/recipes.ts';
 import { train } from '../../train/loop.ts';
 import { expectRoom } from '../../train/memoryPlan.ts';
 import type { Observer } from '../../train/observers.ts';
@@ -182,7 +183,9 @@ describe('a run that does not fit', () => {
     const { maxBinding } = gpu.device;
     gpu.device.maxBinding = 2 ** 15;
     try {
-      await expect(expectRoom(gpu.device, TINY)).rejects.toThrow(/in one binding, this adapter allows/);
+      await expect(expectRoom(gpu.device, recipeNamed('ugatit'), TINY)).rejects.toThrow(
+        /in one binding, this adapter allows/,
+      );
     } finally {
       gpu.device.maxBinding = maxBinding;
     }
