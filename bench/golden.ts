@@ -1,4 +1,4 @@
-import type { Device } from '../engine/device/device.ts';
+import type { Device } from '../engine/index.ts';
 import { createModel, ensemblesOf, freeModel, type Model } from '../model/model.ts';
 import { setTensor } from '../model/parameters.ts';
 import { DEFAULTS, type UgatitConfig, ugatit } from '../model/ugatit/ugatit.ts';

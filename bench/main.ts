@@ -6,12 +6,19 @@ import { hideBin } from 'yargs/helpers';
 import { disLayersOf } from '../cli/common/model.ts';
 import { Progress } from '../cli/common/progress.ts';
 import { failWithUsage, runCli, UsageError } from '../cli/common/run.ts';
-import { openDevice } from '../engine/device/device.node.ts';
-import { closeDevice, type Device, type Precision } from '../engine/device/device.ts';
-import { PRECISIONS, usePrecision } from '../engine/device/precision.ts';
-import { measureCeilings, rate, stampsAreSane } from '../engine/measure/ceilings.ts';
-import { closeStopwatch, openStopwatch } from '../engine/measure/timing.ts';
-import { defaultMode, TUNE_MODES, type TuneMode, tuneFor } from '../engine/measure/tuning.node.ts';
+import {
+  closeDevice,
+  closeStopwatch,
+  type Device,
+  measureCeilings,
+  openStopwatch,
+  PRECISIONS,
+  type Precision,
+  rate,
+  stampsAreSane,
+  usePrecision,
+} from '../engine/index.ts';
+import { defaultMode, openDevice, TUNE_MODES, type TuneMode, tuneFor } from '../engine/node.ts';
 import { recipeNamed } from '../model/recipes.ts';
 import { DEFAULTS } from '../model/ugatit/ugatit.ts';
 import { stepOnPaper } from '../train/kernels.ts';

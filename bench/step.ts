@@ -1,6 +1,13 @@
-import { type Device, finish, memory } from '../engine/device/device.ts';
-import { median, profileProgram, type Share, sharesOf } from '../engine/measure/profile.ts';
-import type { Stopwatch } from '../engine/measure/timing.ts';
+import {
+  type Device,
+  finish,
+  median,
+  memory,
+  profileProgram,
+  type Share,
+  type Stopwatch,
+  sharesOf,
+} from '../engine/index.ts';
 import { initialise } from '../model/ensemble.ts';
 import { createModel, ensemblesOf, freeModel } from '../model/model.ts';
 import { type UgatitConfig, ugatit } from '../model/ugatit/ugatit.ts';

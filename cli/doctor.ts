@@ -1,13 +1,20 @@
 import './common/supervise.ts';
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
-import { adapterMemory } from '../engine/device/adapterMemory.node.ts';
-import { openDevice } from '../engine/device/device.node.ts';
-import { closeDevice, type Device, type Precision } from '../engine/device/device.ts';
-import { PRECISIONS, usePrecision } from '../engine/device/precision.ts';
 import { DeviceError } from '../engine/errors.ts';
-import { computesRight, measureCeilings, rate } from '../engine/measure/ceilings.ts';
-import { closeStopwatch, openStopwatch } from '../engine/measure/timing.ts';
+import {
+  closeDevice,
+  closeStopwatch,
+  computesRight,
+  type Device,
+  measureCeilings,
+  openStopwatch,
+  PRECISIONS,
+  type Precision,
+  rate,
+  usePrecision,
+} from '../engine/index.ts';
+import { adapterMemory, openDevice } from '../engine/node.ts';
 import { type CommonOptions, checkOptions, defaultsOf, type Recipe } from '../model/recipe.ts';
 import { DEFAULT_RECIPE, recipeNamed, recipeNames } from '../model/recipes.ts';
 import { fittingOptions, gib, type MemoryNeed, tryNeed } from '../train/memoryPlan.ts';

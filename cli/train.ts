@@ -1,7 +1,7 @@
 import './common/supervise.ts';
 import { basename, join } from 'node:path';
-import { openDevice } from '../engine/device/device.node.ts';
-import { closeDevice } from '../engine/device/device.ts';
+import { closeDevice } from '../engine/index.ts';
+import { openDevice } from '../engine/node.ts';
 import { checkOptions, type OptionSpec } from '../model/recipe.ts';
 import { DEFAULT_RECIPE, recipeNamed } from '../model/recipes.ts';
 import { sameData } from '../train/data/dataPath.ts';

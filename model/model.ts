@@ -1,7 +1,14 @@
-import type { Device } from '../engine/device/device.ts';
-import { ADAM_HYPER, type AdamOptions, adamHyper } from '../engine/ops/adam.ts';
-import { type FlatBuffer, flatBuffer, flatRange, type Tensor } from '../engine/record/tensor.ts';
-import { upload } from '../engine/run/transfer.ts';
+import {
+  ADAM_HYPER,
+  type AdamOptions,
+  adamHyper,
+  type Device,
+  type FlatBuffer,
+  flatBuffer,
+  flatRange,
+  type Tensor,
+  upload,
+} from '../engine/index.ts';
 import { allocateEnsemble, type Ensemble, freeEnsemble } from './ensemble.ts';
 import { allocateHealth, clipRho, collect, collection, type Health, optimise } from './optimise.ts';
 import { allocateGroup, freeGroup, type ParameterGroup } from './parameters.ts';

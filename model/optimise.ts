@@ -1,13 +1,23 @@
-import type { Device } from '../engine/device/device.ts';
 import { AdawnError } from '../engine/errors.ts';
-import { vjp } from '../engine/grad/autograd.ts';
-import { type AdamOptions, adamStep, clampRange, type Watch } from '../engine/ops/adam.ts';
-import { addInto } from '../engine/ops/add.ts';
-import { copyInto } from '../engine/ops/concat.ts';
-import { zeros } from '../engine/ops/fill.ts';
-import { place, placeProblem } from '../engine/record/place.ts';
-import { nameOf } from '../engine/record/recorder.ts';
-import { ALIGNMENT, type FlatBuffer, flatBuffer, flatRange, type Tensor } from '../engine/record/tensor.ts';
+import {
+  type AdamOptions,
+  ALIGNMENT,
+  adamStep,
+  addInto,
+  clampRange,
+  copyInto,
+  type Device,
+  type FlatBuffer,
+  flatBuffer,
+  flatRange,
+  nameOf,
+  place,
+  placeProblem,
+  type Tensor,
+  vjp,
+  type Watch,
+  zeros,
+} from '../engine/index.ts';
 import type { Ensemble } from './ensemble.ts';
 import type { ParameterGroup } from './parameters.ts';
 

@@ -1,6 +1,5 @@
 import { AdawnError } from '../engine/errors.ts';
-import type { AdamOptions } from '../engine/ops/adam.ts';
-import type { Tensor } from '../engine/record/tensor.ts';
+import type { AdamOptions, Tensor } from '../engine/index.ts';
 import type { CollectOptions } from './optimise.ts';
 import type { Scope } from './scope.ts';
 import type { ParameterSpec } from './spec.ts';

@@ -1,5 +1,4 @@
-import type { Device } from '../engine/device/device.ts';
-import type { Tensor } from '../engine/record/tensor.ts';
+import type { Device, Tensor } from '../engine/index.ts';
 import { allocateEnsemble, type Ensemble, freeEnsemble } from './ensemble.ts';
 import type { CommonOptions, Recipe, Translated, Way } from './recipe.ts';
 import { scopeOf } from './scope.ts';

@@ -1,19 +1,17 @@
 import { CheckpointError } from '../engine/errors.ts';
-import { elements } from '../engine/record/shape.ts';
+import { elements } from '../engine/index.ts';
 import type { Ensemble } from '../model/ensemble.ts';
 import { ensemblesOf, type Model } from '../model/model.ts';
 import { type ParameterGroup, readTensor, setTensor } from '../model/parameters.ts';
 import type { ParameterSpec } from '../model/spec.ts';
 import { type Environment, parseEnvironment } from './environment.ts';
 import { TrainingError } from './errors.ts';
-import {
-  type CheckpointView,
-  describeArchitecture,
-  matchTensors,
-  openCheckpoint,
-} from './formats/checkpoint.ts';
+import { describeArchitecture } from './formats/architecture.ts';
+import { openCheckpoint } from './formats/checkpoint.ts';
+import { matchTensors } from './formats/match.ts';
 import { splitName } from './formats/names.ts';
 import { type TensorSource, writeSafetensors } from './formats/safetensors.node.ts';
+import type { CheckpointView } from './formats/view.ts';
 import type { Warn } from './observers.ts';
 import { parseConfig, type RunConfig } from './options.ts';
 

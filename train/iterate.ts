@@ -1,5 +1,5 @@
-import { checkDevice } from '../engine/device/device.ts';
 import { AdawnError } from '../engine/errors.ts';
+import { checkDevice } from '../engine/index.ts';
 import { saveCheckpoint } from './checkpoint.ts';
 import type { Loader } from './data/loader.ts';
 import type { Environment } from './environment.ts';

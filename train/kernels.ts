@@ -1,7 +1,5 @@
-import type { Device } from '../engine/device/device.ts';
-import { usePrecision } from '../engine/device/precision.ts';
-import { defaultMode, tuneFor, useTuned } from '../engine/measure/tuning.node.ts';
-import { trace } from '../engine/run/program.ts';
+import { type Device, trace, usePrecision } from '../engine/index.ts';
+import { defaultMode, tuneFor, useTuned } from '../engine/node.ts';
 import { createModel } from '../model/model.ts';
 import type { CommonOptions, Recipe } from '../model/recipe.ts';
 import { kernelsHash } from './environment.ts';

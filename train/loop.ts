@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { type Device, withinMemory } from '../engine/device/device.ts';
+import { type Device, withinMemory } from '../engine/index.ts';
 import { createModel, freeModel, type Model } from '../model/model.ts';
 import { checkOptions } from '../model/recipe.ts';
 import { readState } from './checkpoint.ts';

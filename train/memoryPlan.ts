@@ -1,9 +1,6 @@
-import { adapterMemory } from '../engine/device/adapterMemory.node.ts';
-import type { Device } from '../engine/device/device.ts';
-import { paperDevice } from '../engine/device/paper.ts';
 import { AdawnError } from '../engine/errors.ts';
-import { allocate } from '../engine/record/tensor.ts';
-import { trace } from '../engine/run/program.ts';
+import { allocate, type Device, paperDevice, trace } from '../engine/index.ts';
+import { adapterMemory } from '../engine/node.ts';
 import { createModel, ensemblesOf, type Model } from '../model/model.ts';
 import type { ParameterGroup } from '../model/parameters.ts';
 import { type CommonOptions, checkOptions, flagOf, type OptionSpec, type Recipe } from '../model/recipe.ts';

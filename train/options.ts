@@ -1,5 +1,5 @@
-import type { Precision } from '../engine/device/device.ts';
-import type { TuneMode } from '../engine/measure/tuning.node.ts';
+import type { Precision } from '../engine/index.ts';
+import type { TuneMode } from '../engine/node.ts';
 import { type CommonOptions, defaultsOf, type OptionSpec, type Recipe } from '../model/recipe.ts';
 import { DEFAULT_RECIPE, recipeNamed } from '../model/recipes.ts';
 

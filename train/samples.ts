@@ -1,7 +1,16 @@
-import { type Device, withinMemory } from '../engine/device/device.ts';
-import { allocate, release, type Tensor } from '../engine/record/tensor.ts';
-import { dispose, type Program, record, run } from '../engine/run/program.ts';
-import { read, upload } from '../engine/run/transfer.ts';
+import {
+  allocate,
+  type Device,
+  dispose,
+  type Program,
+  read,
+  record,
+  release,
+  run,
+  type Tensor,
+  upload,
+  withinMemory,
+} from '../engine/index.ts';
 import { type Model, scopeIn } from '../model/model.ts';
 import type { Translated, Way } from '../model/recipe.ts';
 import { DataError } from './data/errors.ts';

@@ -1,15 +1,25 @@
-import { checkDevice, type Device, finish } from '../engine/device/device.ts';
-import { place } from '../engine/record/place.ts';
-import { allocate, type FlatBuffer, flatBuffer, release, type Tensor } from '../engine/record/tensor.ts';
-import { dispose, type Program, record, run, runInPortions } from '../engine/run/program.ts';
 import {
+  allocate,
   beginRead,
   cancelRead,
+  checkDevice,
+  type Device,
+  dispose,
+  type FlatBuffer,
+  finish,
   finishRead,
+  flatBuffer,
   type Piece,
+  type Program,
+  place,
   type Reading,
+  record,
+  release,
+  run,
+  runInPortions,
+  type Tensor,
   upload,
-} from '../engine/run/transfer.ts';
+} from '../engine/index.ts';
 import { allocateHypers, type Hypers, type Model, recordStep, setHypers } from '../model/model.ts';
 import type { Domain } from '../model/recipe.ts';
 import type { Batch } from './data/loader.ts';

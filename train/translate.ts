@@ -1,8 +1,16 @@
-import type { Device } from '../engine/device/device.ts';
 import { CheckpointError } from '../engine/errors.ts';
-import { allocate, release, type Tensor } from '../engine/record/tensor.ts';
-import { dispose, type Program, record, run } from '../engine/run/program.ts';
-import { read, upload } from '../engine/run/transfer.ts';
+import {
+  allocate,
+  type Device,
+  dispose,
+  type Program,
+  read,
+  record,
+  release,
+  run,
+  type Tensor,
+  upload,
+} from '../engine/index.ts';
 import type { Way } from '../model/recipe.ts';
 import { createTranslator, freeTranslator, runTranslator } from '../model/translator.ts';
 import { type UgatitConfig, ugatit } from '../model/ugatit/ugatit.ts';
@@ -10,7 +18,8 @@ import { preprocess } from './data/augment.ts';
 import { toPicture } from './data/grid.ts';
 import { heatmapPicture } from './data/heatmap.ts';
 import type { Picture } from './data/picture.ts';
-import { type CheckpointView, openCheckpoint } from './formats/checkpoint.ts';
+import { openCheckpoint } from './formats/checkpoint.ts';
+import type { CheckpointView } from './formats/view.ts';
 import type { Warn } from './observers.ts';
 import { generatorConfig, loadGenerator } from './weights.ts';
 

@@ -1,17 +1,15 @@
 /** Where weights come from: the file that a path means, and the generator in a file. */
+
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CheckpointError } from '../engine/errors.ts';
 import { setTensor } from '../model/parameters.ts';
 import { LONE, type Translator } from '../model/translator.ts';
 import { DEFAULTS, type UgatitConfig } from '../model/ugatit/ugatit.ts';
-import {
-  type Architecture,
-  type CheckpointView,
-  describeArchitecture,
-  matchTensors,
-} from './formats/checkpoint.ts';
+import { type Architecture, describeArchitecture } from './formats/architecture.ts';
 import { explainLack } from './formats/explain.ts';
+import { matchTensors } from './formats/match.ts';
+import type { CheckpointView } from './formats/view.ts';
 import type { Warn } from './observers.ts';
 import { listCheckpoints, runFolder } from './runFolder.ts';
 

@@ -1,9 +1,17 @@
-import type { Device, Variants } from '../../engine/device/device.ts';
-import { paperDevice } from '../../engine/device/paper.ts';
-import { vjp } from '../../engine/grad/autograd.ts';
-import { allocate, release, type Tensor } from '../../engine/record/tensor.ts';
-import { dispose, record, run, trace } from '../../engine/run/program.ts';
-import { upload } from '../../engine/run/transfer.ts';
+import {
+  allocate,
+  type Device,
+  dispose,
+  paperDevice,
+  record,
+  release,
+  run,
+  type Tensor,
+  trace,
+  upload,
+  type Variants,
+  vjp,
+} from '../../engine/index.ts';
 import { initialise } from '../../model/ensemble.ts';
 import { createModel, ensemblesOf, freeModel, recordStep } from '../../model/model.ts';
 import { createTranslator, freeTranslator, runTranslator, type Translator } from '../../model/translator.ts';

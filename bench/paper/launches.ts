@@ -1,8 +1,12 @@
-import type { Device, Precision } from '../../engine/device/device.ts';
-import { blankDevice } from '../../engine/device/paper.ts';
-import { usePrecision } from '../../engine/device/precision.ts';
-import type { Tensor } from '../../engine/record/tensor.ts';
-import { type Recording, trace } from '../../engine/run/program.ts';
+import {
+  blankDevice,
+  type Device,
+  type Precision,
+  type Recording,
+  type Tensor,
+  trace,
+  usePrecision,
+} from '../../engine/index.ts';
 import { createModel } from '../../model/model.ts';
 import { type UgatitConfig, ugatit } from '../../model/ugatit/ugatit.ts';
 import { allocateInputs, recordWithLosses } from '../../train/session.ts';

@@ -1,4 +1,4 @@
-import type { KernelSpec } from '../../engine/device/kernel.ts';
+import type { KernelSpec } from '../../engine/index.ts';
 import { tiledRows, tiledWeights, winogradProduct } from './products.ts';
 import { bytesIn, type Rule, type Site, shapeOf, tableIn } from './work.ts';
 

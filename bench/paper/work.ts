@@ -1,5 +1,4 @@
-import type { Launch } from '../../engine/record/recorder.ts';
-import { bytesOf, type Tensor } from '../../engine/record/tensor.ts';
+import { bytesOf, type Launch, type Tensor } from '../../engine/index.ts';
 import { factsOf, type KernelFacts } from './constants.ts';
 import { numbersOf } from './launches.ts';
 

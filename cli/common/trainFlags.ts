@@ -1,7 +1,7 @@
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
-import { PRECISIONS } from '../../engine/device/precision.ts';
-import { TUNE_MODES } from '../../engine/measure/tuning.node.ts';
+import { PRECISIONS } from '../../engine/index.ts';
+import { TUNE_MODES } from '../../engine/node.ts';
 import type { Recipe } from '../../model/recipe.ts';
 import { DEFAULT_RECIPE, recipeNames } from '../../model/recipes.ts';
 import { addRecipeFlags } from './recipeFlags.ts';

@@ -1,4 +1,4 @@
-import type { Device } from '../../engine/device/device.ts';
+import type { Device } from '../../engine/index.ts';
 import type { Observer } from '../../train/observers.ts';
 import { type LoopOptions, type RunConfig, recipeOf } from '../../train/options.ts';
 import { Progress } from './progress.ts';

@@ -1,12 +1,18 @@
 import { AdawnError } from '../../engine/errors.ts';
-import { camPool } from '../../engine/ops/cam/pool.ts';
-import { cam, heatMap } from '../../engine/ops/cam.ts';
-import { conv2d } from '../../engine/ops/conv2d.ts';
-import { linear } from '../../engine/ops/linear.ts';
-import { adailn, iln, instanceNorm, type NormOptions } from '../../engine/ops/norm.ts';
-import { reshape } from '../../engine/record/recorder.ts';
-import type { Updates } from '../../engine/record/spectrum.ts';
-import type { Tensor } from '../../engine/record/tensor.ts';
+import {
+  adailn,
+  cam,
+  camPool,
+  conv2d,
+  heatMap,
+  iln,
+  instanceNorm,
+  linear,
+  type NormOptions,
+  reshape,
+  type Tensor,
+  type Updates,
+} from '../../engine/index.ts';
 import {
   conv,
   convTensors,

@@ -1,10 +1,16 @@
 import { AdawnError } from '../../engine/errors.ts';
-import { gradients } from '../../engine/grad/autograd.ts';
-import { concat, split } from '../../engine/ops/concat.ts';
-import { bceWithLogitsToConstant, l1Loss, mseToConstantPair, type Target } from '../../engine/ops/loss.ts';
-import { weightedSum } from '../../engine/ops/weightedSum.ts';
-import { scalar } from '../../engine/record/constants.ts';
-import type { Tensor } from '../../engine/record/tensor.ts';
+import {
+  bceWithLogitsToConstant,
+  concat,
+  gradients,
+  l1Loss,
+  mseToConstantPair,
+  scalar,
+  split,
+  type Target,
+  type Tensor,
+  weightedSum,
+} from '../../engine/index.ts';
 import { type Domain, defaultsOf, type Losses, type NetworkSpec, type Recipe, type Step } from '../recipe.ts';
 import {
   checkDiscriminator,

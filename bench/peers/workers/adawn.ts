@@ -1,13 +1,23 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { openDevice } from '../../../engine/device/device.node.ts';
-import { closeDevice, type Device, finish } from '../../../engine/device/device.ts';
-import { vjp } from '../../../engine/grad/autograd.ts';
-import { conv2d } from '../../../engine/ops/conv2d.ts';
-import { adailn, instanceNorm } from '../../../engine/ops/norm.ts';
-import { release, type Tensor } from '../../../engine/record/tensor.ts';
-import { dispose, type Program, record, run } from '../../../engine/run/program.ts';
-import { read, tensorFrom } from '../../../engine/run/transfer.ts';
+import {
+  adailn,
+  closeDevice,
+  conv2d,
+  type Device,
+  dispose,
+  finish,
+  instanceNorm,
+  type Program,
+  read,
+  record,
+  release,
+  run,
+  type Tensor,
+  tensorFrom,
+  vjp,
+} from '../../../engine/index.ts';
+import { openDevice } from '../../../engine/node.ts';
 import type { Ensemble } from '../../../model/ensemble.ts';
 import { createModel, ensemblesOf, freeModel } from '../../../model/model.ts';
 import { setTensor } from '../../../model/parameters.ts';
