@@ -99,7 +99,7 @@ async function report(device: Device, end: RunEnd, minutes: number, timeIsOver: 
   if (end.steps === 0) {
     const why = timeIsOver ? `${minutes} minutes were over` : 'it was stopped';
     console.log(`${why} before the first step: there is nothing to show`);
-    if (!timeIsOver) process.exitCode = 130;
+    if (!timeIsOver) process.exitCode ??= 130;
     return;
   }
   if (timeIsOver) {

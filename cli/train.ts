@@ -122,7 +122,7 @@ await runCli(async () => {
       console.error(
         `stopped before the first step: ${args.resume ? 'nothing was added' : 'nothing was trained'}`,
       );
-      process.exitCode = 130;
+      process.exitCode ??= 130;
       return;
     }
     const done = end.complete ? ', done' : '';

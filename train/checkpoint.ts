@@ -67,10 +67,12 @@ export async function saveCheckpoint(path: string, model: Model, state: Checkpoi
     dtype: 'F32',
     read: () => finiteValues(model, entry),
   }));
+  // Whoever is given the file need not know where the pictures were.
+  const { dataFolder: _, ...config } = state.config;
   const metadata = {
     format: 'adawn-1',
     step: String(state.step),
-    config: JSON.stringify(state.config),
+    config: JSON.stringify(config),
     environment: JSON.stringify(state.environment),
   };
   await writeSafetensors(path, sources, metadata);

@@ -1,6 +1,8 @@
+import { spawn } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { endsOnHangup } from '../../cli/common/training.ts';
 import { DEFAULT_RUN } from '../../train/options.ts';
@@ -53,6 +55,28 @@ test('a run without a terminal survives the loss of one, keeps its folder, and n
   expect(code).toBe(0);
   expect(await files('alone')).toEqual(['checkpoints', 'config.json', 'metrics.csv', 'samples']);
   expect(await files('alone/checkpoints')).toEqual([expect.stringMatching(/^step_\d{7}\.safetensors$/)]);
+});
+
+test('an error that nobody caught, or the end of the process above, has the run save', async () => {
+  const script = `
+    import { stopOnSignals } from './cli/common/training.ts';
+    stopOnSignals().signal.addEventListener('abort', () => console.log('saving'));
+    const fail = () => Promise.reject(new Error('oh'));
+    setTimeout(() => process.argv[1] === 'throw' ? fail() : process.disconnect(), 50);
+    setTimeout(() => {}, 500);`;
+  const args = ['--import', 'tsx', '--input-type=module', '-e', script];
+  const outcome = (what: string) =>
+    new Promise((done) => {
+      const child = spawn(process.execPath, [...args, what], {
+        stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+        cwd: fileURLToPath(new URL('../..', import.meta.url)),
+      });
+      let said = '';
+      for (const stream of [child.stdout!, child.stderr!]) stream.on('data', (text) => (said += text));
+      child.on('close', (code) => done({ code, said: said.replace(/\n +at .*/g, '') }));
+    });
+  expect(await outcome('throw')).toEqual({ code: 1, said: '\nerror: Error: oh\nsaving\n' });
+  expect(await outcome('leave')).toEqual({ code: 0, said: 'saving\n' });
 });
 
 test('only the loss of a terminal that there is ends a run', () => {
