@@ -126,6 +126,7 @@ const PATHS: Record<ConvPath, ConvKernels> = {
   gatherTiledSmall: gatherTiled({ size: 'Small' }),
   gatherTiledTall: gatherTiled({ size: 'Tall' }),
   gatherTiledLarge: gatherTiled({ size: 'Large' }),
+  gatherTiledSplit: gatherTiled({ split: true }),
   gatherMixed: gatherTiled({ half: true }),
   gatherMixedSmall: gatherTiled({ half: true, size: 'Small' }),
   gatherMixedTall: gatherTiled({ half: true, size: 'Tall' }),

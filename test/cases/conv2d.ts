@@ -120,11 +120,14 @@ function variantsOf(config: Config): string[] {
   const { x, co, k, pad, stride = 1, upsample = 1 } = config;
   const winograd = k === 3 && pad === 1 && stride === 1 && upsample === 1 && x[3] % 4 === 0 && co % 4 === 0;
   const columns = x[3] % 4 === 0 && x[0] * x[1] * x[2] <= 256;
+  // Larger ones have more tiles, not other parts of sums.
+  const small = x[0] * x[1] * x[2] * x[3] <= 6000;
   // Each size is a kernel of its own to compile, which takes lavapipe seconds.
   const sizes = ['', 'Large', ...(co > 132 ? ['Tall'] : [])];
   const tiled = (path: string) => sizes.map((size) => `${path}Tiled${size}`);
   return [
     ...['naive', 'gather', ...tiled('gather')],
+    ...(small ? ['gatherTiledSplit'] : []),
     ...(winograd ? ['winograd', ...tiled('winograd')] : []),
     ...(columns ? ['columns'] : []),
     ...(columns && co <= 4 ? ['columnsTiled'] : []),

@@ -16,7 +16,7 @@ type Tiled = 'gatherTiled' | 'gatherMixed' | 'gatherMatrix' | 'winogradTiled';
  * by tensor cores.
  */
 export type ConvPath =
-  | ('winograd' | 'columns' | 'gather' | 'naive')
+  | ('winograd' | 'columns' | 'gather' | 'gatherTiledSplit' | 'naive')
   | ('columnsTiled' | 'taps')
   | (Tiled | `${Tiled}${TileName}`);
 

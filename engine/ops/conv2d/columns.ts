@@ -5,6 +5,7 @@ import type { Spectrum } from '../../record/spectrum.ts';
 import { type Tensor, viewOf } from '../../record/tensor.ts';
 import type { ConvEpilogue, ConvKernels, ConvSizes } from '../conv2d.ts';
 import { type Block, backwardWeight, columnProducts, MOST_SAMPLES, rowProducts } from '../linear.ts';
+import { finish } from './finish.ts';
 
 // With few output positions a convolution is a linear layer of its patches, bound by reading each weight
 // once: the deep layers of a discriminator. Tiles of 64 positions would multiply mostly nothing.
@@ -63,19 +64,7 @@ function forward(
 ): Tensor {
   const label = 'conv2d.forward';
   const part = rowProducts(label, columnsOf(x, s), [blockOf(w, s)], s.CO, { sliced: true });
-  const y = intermediate([s.N, s.OH, s.OW, s.CO], 'conv2d');
-  const PC = elements(y.shape);
-  const constants = {
-    PC,
-    C: s.CO,
-    SLICES: elements(part.shape) / PC,
-    CALLS: spectrum?.calls ?? 0,
-    ...epilogue,
-    WG,
-  };
-  const bind = [part, b ?? part, spectrum?.sigma ?? part, y];
-  launch({ kernel: 'conv2d/finishColumns', constants, label, bind, grid: grid1d(PC, WG) });
-  return y;
+  return finish(label, part, [s.N, s.OH, s.OW, s.CO], { b, epilogue, spectrum });
 }
 
 /**
