@@ -106,6 +106,7 @@ export {
   type Tensor,
   windowOf,
 } from './record/tensor.ts';
+export { UNDECIDED } from './record/undecided.ts';
 export type { Step } from './run/encode.ts';
 // Programs: recorded once, run often.
 export { printLaunches, printPlan } from './run/print.ts';

@@ -1,12 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import { cutFor, type Extents, tileFor } from '../engine/ops/conv2d/tile.ts';
+import type { Variants } from '../engine/device/device.ts';
+import { cutFor, type Extents, tileConstants, tileFor } from '../engine/ops/conv2d/tile.ts';
+import { sumRows } from '../engine/ops/sumRows.ts';
 import { withRecorder } from '../engine/record/recorder.ts';
 import { release, type Tensor } from '../engine/record/tensor.ts';
 import { evaluate, tensorFrom } from '../engine/run/transfer.ts';
 import { cases as adam } from './cases/adam.ts';
 import { cases as conv2d } from './cases/conv2d.ts';
-import { cases as conv2dSpectrum } from './cases/conv2dSpectrum.ts';
+import { cases as conv2dSpectrum, large as spectral } from './cases/conv2dSpectrum.ts';
 import { cases as linear } from './cases/linear.ts';
+import { large as norm } from './cases/norm.ts';
 import { cases as spectralNorm } from './cases/spectralNorm.ts';
 import { type OpCase, values } from './cases/types.ts';
 import { useDevice } from './device.ts';
@@ -18,19 +21,18 @@ import { traceCase } from './engine/traceCase.ts';
 
 const gpu = useDevice();
 
-/** An op that is told how to compute, since it takes other kernels on a processor than on a GPU. */
-interface Forced {
-  readonly c: OpCase;
-  readonly variants: Record<string, string>;
-}
-
 /** Outputs and gradients with the tiling for a processor or for a GPU. */
-async function compute(forced: Forced, inputs: Record<string, Tensor>, seeds: Tensor[], isCpu: boolean) {
-  const { c, variants } = forced;
+async function compute(
+  c: OpCase,
+  inputs: Record<string, Tensor>,
+  seeds: Tensor[],
+  isCpu: boolean,
+  forced: Variants = {},
+) {
   const device = gpu.device as { isCpu: boolean; sharedKernels: boolean };
   const { isCpu: truth, sharedKernels } = device;
   Object.assign(device, { isCpu, sharedKernels: isCpu });
-  gpu.device.variants = variants;
+  gpu.device.variants = forced;
   try {
     return await evaluate(gpu.device, () => resultsOf(c, inputs, seeds));
   } finally {
@@ -51,42 +53,108 @@ const SPLIT = [
 ];
 const split = [...conv2d, ...conv2dSpectrum].filter(({ name }) => SPLIT.includes(name));
 
-const byDefault = (c: OpCase): Forced => ({ c, variants: {} });
-const by = (path: string) => (c: OpCase) => ({ c, variants: { conv2d: path } });
-
 /** Paths for GPUs: sums over parts, strides, a doubled picture, a linear layer of patches. */
-const thin = [
+const THIN = [
   ['7x7 features 8 to 3, bias, leaky, batch 2, six parts', 'taps'],
   ['4x4 stride 2, odd size, 3 to 4', 'taps'],
   ['3x3 doubled pictures 2 to 8, batch 2', 'taps'],
   ['4x4 stride 1, 40 to 1, bias, batch 3', 'columnsTiled'],
-].map(([name, path]) => by(path)(conv2d.find((c) => c.name === name)!));
+];
 
-for (const forced of [
-  ...[...linear, ...spectralNorm, ...adam].map(byDefault),
-  ...winograd.map(by('winogradTiled')),
-  ...split.map(by('gatherTiled')),
-  ...thin,
-]) {
-  const { c, variants } = forced;
+/** Column sums: of as many rows as one invocation adds up, or a team, or groups of teams. */
+const sums: OpCase[] = [
+  [7, 12],
+  [33, 5],
+  [512, 260],
+  [513, 8],
+  [4500, 7],
+  [131100, 4],
+].map(([rows, columns], i) => ({
+  op: 'sumRows',
+  name: `${rows} rows of ${columns}`,
+  inputs: { x: values([rows, columns], 950 + i) },
+  run: (t) => [sumRows(t.x)],
+  reference: ({ x }) => [{ shape: [columns], data: x.data.slice(0, columns) }],
+  grad: [],
+}));
+
+type Results = Awaited<ReturnType<typeof compute>>;
+
+/** Calls `work` with a way to compute the case. */
+async function uploaded(
+  c: OpCase,
+  work: (computeAs: (isCpu: boolean, forced?: Variants) => Promise<Results>) => Promise<void>,
+): Promise<void> {
+  const inputs: Record<string, Tensor> = {};
+  for (const [name, { data, shape }] of Object.entries(c.inputs)) {
+    inputs[name] = tensorFrom(gpu.device, Float32Array.from(data), shape, name);
+  }
+  const seeds = c.reference(c.inputs).map(({ shape }, i) => {
+    return tensorFrom(gpu.device, Float32Array.from(values(shape, 900 + i).data), shape, `dy${i}`);
+  });
+  await work((isCpu, forced) => compute(c, inputs, seeds, isCpu, forced));
+  for (const tensor of [...Object.values(inputs), ...seeds]) release(gpu.device, tensor);
+}
+
+/** Cases whose two tilings must agree, and the way that both are told to compute, if any. */
+const alike: (readonly [OpCase, Variants])[] = [
+  ...[...linear, ...norm, ...sums, ...spectralNorm, ...adam, ...spectral].map((c) => [c, {}] as const),
+  ...winograd.map((c) => [c, { conv2d: 'winogradTiled' }] as const),
+  ...split.map((c) => [c, { conv2d: 'gatherTiled' }] as const),
+  ...THIN.map(([name, path]) => [conv2d.find((c) => c.name === name)!, { conv2d: path }] as const),
+];
+
+for (const [c, forced] of alike) {
   describe(c.op, () => {
-    test([c.name, ...Object.values(variants)].join(', '), async () => {
-      const inputs: Record<string, Tensor> = {};
-      for (const [name, { data, shape }] of Object.entries(c.inputs)) {
-        inputs[name] = tensorFrom(gpu.device, Float32Array.from(data), shape, name);
-      }
-      const seeds = c.reference(c.inputs).map(({ shape }, i) => {
-        return tensorFrom(gpu.device, Float32Array.from(values(shape, 900 + i).data), shape, `dy${i}`);
-      });
-      const onCpu = await compute(forced, inputs, seeds, true);
-      const onGpu = await compute(forced, inputs, seeds, false);
-      for (const name of Object.keys(onCpu)) {
-        expect(difference(onCpu[name], onGpu[name]), name).toBeLessThan(2e-6);
-      }
-      for (const tensor of [...Object.values(inputs), ...seeds]) release(gpu.device, tensor);
-    });
+    test([c.name, ...Object.values(forced)].join(', '), () =>
+      uploaded(c, async (computeAs) => {
+        const onCpu = await computeAs(true, forced);
+        const onGpu = await computeAs(false, forced);
+        for (const name of Object.keys(onCpu)) {
+          expect(difference(onCpu[name], onGpu[name]), name).toBeLessThan(c.gradTolerance ?? 2e-6);
+        }
+      }),
+    );
   });
 }
+
+describe('a tile of 128 x 128 whose invocations are placed otherwise, and which is deeper,', () => {
+  const ways = { tileLanes: 'pairs', tileDepth: 'deep' };
+  const c = conv2d.find(({ name }) => name.startsWith('3x3, 132 to 136'))!;
+
+  test('adds the same', () =>
+    uploaded(c, async (computeAs) => {
+      const large = { conv2d: 'gatherTiledLarge' };
+      const expected = await computeAs(false, large);
+      const found = await computeAs(false, { ...large, ...ways });
+      for (const name of Object.keys(expected)) {
+        // Compilers of GPUs may contract other sums in another text.
+        const most = gpu.device.isCpu ? 0 : 1e-6;
+        expect(difference(expected[name], found[name]), name).toBeLessThanOrEqual(most);
+      }
+    }));
+
+  test('has its constants only where a GPU has room for them', () => {
+    const constantsOn = (isCpu: boolean, bytes: number) => {
+      const limits = { ...gpu.device.gpu.limits, maxComputeWorkgroupStorageSize: bytes };
+      const device = { ...gpu.device, isCpu, gpu: { limits } as unknown as GPUDevice };
+      device.variants = ways;
+      return ([128, 64] as const).map((columns) => {
+        return withRecorder(device, () => tileConstants({ rows: 128, columns })).result;
+      });
+    };
+    const [large, tall] = [true, false].map((WIDE) => ({ TALL: true, WIDE }));
+    expect(constantsOn(false, 32768)).toEqual([
+      { ...large, PAIRS: true, DEEP: true },
+      { ...tall, PAIRS: true },
+    ]);
+    expect(constantsOn(false, 16384)).toEqual([
+      { ...large, PAIRS: true },
+      { ...tall, PAIRS: true },
+    ]);
+    expect(constantsOn(true, 32768)).toEqual([large, tall]);
+  });
+});
 
 describe('tiles of a convolution', () => {
   const on = <T>(isCpu: boolean, choose: () => T) => withRecorder({ ...gpu.device, isCpu }, choose).result;

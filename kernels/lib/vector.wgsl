@@ -2,6 +2,8 @@
 // number of channels is no multiple of 4.
 alias V = vec4f;
 const WIDTH: u32 = 4;
+// Two of them that are added at once.
+alias Pair = mat2x4f;
 
 fn added(v: V) -> f32 {
   return (v.x + v.y) + (v.z + v.w);

@@ -64,7 +64,17 @@ const CONFIGS: Record<string, Config> = {
   },
 };
 
-export const cases: OpCase[] = Object.entries(CONFIGS).map(([name, config], i) => {
+/** Many slices of rows for each invocation that adds them up, and several channels for each. */
+const LARGE: Record<string, Config> = {
+  'many rows, 5 channels, two calls': {
+    ...{ x: [4, 40, 33, 4], co: 5, k: 1, bias: true, activation: 'leaky_relu', calls: 2, variants: [] },
+  },
+  'many rows, 260 channels': { x: [2, 21, 19, 3], co: 260, k: 3, pad: 1, bias: true, calls: 1, variants: [] },
+  'many rows, no bias, 3 calls': { x: [3, 31, 17, 8], co: 8, k: 2, calls: 3, variants: [] },
+  '1032 channels, two calls': { x: [2, 5, 3, 4], co: 1032, k: 3, pad: 1, bias: true, calls: 2, variants: [] },
+};
+
+function spectralCase([name, config]: [string, Config], i: number): OpCase {
   const { x, co, k, bias, calls, variants, ...options } = config;
   const w = values([co, k, k, x[3]], 240 + i, 0.3);
   const M = k * k * x[3];
@@ -99,4 +109,9 @@ export const cases: OpCase[] = Object.entries(CONFIGS).map(([name, config], i) =
     grad: bias ? ['x', 'w', 'b'] : ['x', 'w'],
     variants,
   };
-});
+}
+
+export const cases: OpCase[] = Object.entries(CONFIGS).map(spectralCase);
+
+/** Too many elements for finite differences. */
+export const large: OpCase[] = Object.entries(LARGE).map(spectralCase);

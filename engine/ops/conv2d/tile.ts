@@ -1,4 +1,5 @@
 import { recorder } from '../../record/recorder.ts';
+import { takes } from '../../record/undecided.ts';
 
 /** Rows and columns of a matrix product that a workgroup owns: kernels/lib/tile.wgsl. */
 export interface Tile {
@@ -109,7 +110,16 @@ export function cutFor(extents: LongExtents, name?: TileName): Cut {
   });
 }
 
+/** Bytes of workgroup memory that a large tile of 16 k takes: kernels/lib/tile.wgsl. */
+const DEEP_TILES = 32768;
+
 /** The tile as the kernels' constants name it. */
 export function tileConstants({ rows, columns }: Tile) {
-  return { TALL: rows === 128, WIDE: columns === 128 };
+  const [TALL, WIDE] = [rows === 128, columns === 128];
+  const room = recorder().device.gpu.limits.maxComputeWorkgroupStorageSize >= DEEP_TILES;
+  return {
+    ...{ TALL, WIDE },
+    ...(takes('tileLanes', 'pairs') ? { PAIRS: true } : {}),
+    ...(TALL && WIDE && room && takes('tileDepth', 'deep') ? { DEEP: true } : {}),
+  };
 }
