@@ -1,4 +1,5 @@
-import { type ConvOptions, conv2d, convSizes } from '../../engine/ops/conv2d.ts';
+import { type ConvOptions, convSizes } from '../../engine/ops/conv2d/sizes.ts';
+import { conv2d } from '../../engine/ops/conv2d.ts';
 import { type HostArray, type HostArrays, type OpCase, values, zerosLike } from './types.ts';
 
 function reflect(i: number, size: number): number {

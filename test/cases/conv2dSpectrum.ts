@@ -1,4 +1,5 @@
-import { type ConvOptions, conv2d } from '../../engine/ops/conv2d.ts';
+import type { ConvOptions } from '../../engine/ops/conv2d/sizes.ts';
+import { conv2d } from '../../engine/ops/conv2d.ts';
 import { convReference } from './conv2d.ts';
 import { powerIteration, sigmaOf, spectralReference } from './spectralNorm.ts';
 import { type HostArray, type HostArrays, type OpCase, values } from './types.ts';

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { Device } from '../../engine/device/device.ts';
 import { chooseConv } from '../../engine/ops/conv2d/choose.ts';
+import { type ConvOptions, convSizes } from '../../engine/ops/conv2d/sizes.ts';
 import { fitsWinograd } from '../../engine/ops/conv2d/winograd.ts';
-import { type ConvOptions, convSizes } from '../../engine/ops/conv2d.ts';
 import { withRecorder } from '../../engine/record/recorder.ts';
 import { intermediateTexture } from '../../engine/record/textures.ts';
 import { allCases } from '../cases/index.ts';

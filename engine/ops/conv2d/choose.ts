@@ -1,8 +1,8 @@
 import { settle } from '../../device/choice.ts';
 import type { Device } from '../../device/device.ts';
-import type { ConvSizes } from '../conv2d.ts';
 import { fitsColumns, fitsPatches, prefersColumns } from './columns.ts';
 import { gatherFits } from './gather.ts';
+import type { ConvSizes } from './sizes.ts';
 import { fitsTaps, THIN } from './taps.ts';
 import type { TileName } from './tile.ts';
 import { fitsWinograd, winogradTiles } from './winograd.ts';

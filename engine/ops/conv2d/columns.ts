@@ -3,9 +3,10 @@ import { grid1d, intermediate, launch } from '../../record/recorder.ts';
 import { elements } from '../../record/shape.ts';
 import type { Spectrum } from '../../record/spectrum.ts';
 import { type Tensor, viewOf } from '../../record/tensor.ts';
-import type { ConvEpilogue, ConvKernels, ConvSizes } from '../conv2d.ts';
 import { type Block, backwardWeight, columnProducts, MOST_SAMPLES, rowProducts } from '../linear.ts';
 import { finish } from './finish.ts';
+import type { ConvKernels } from './kernels.ts';
+import type { ConvEpilogue, ConvSizes } from './sizes.ts';
 
 // With few output positions a convolution is a linear layer of its patches, bound by reading each weight
 // once: the deep layers of a discriminator. Tiles of 64 positions would multiply mostly nothing.

@@ -2,7 +2,7 @@ import { grid1d, intermediate, launch } from '../../record/recorder.ts';
 import { elements, type Shape } from '../../record/shape.ts';
 import type { Spectrum } from '../../record/spectrum.ts';
 import type { Tensor } from '../../record/tensor.ts';
-import type { ConvEpilogue } from '../conv2d.ts';
+import type { ConvEpilogue } from './sizes.ts';
 
 const WG = 64;
 

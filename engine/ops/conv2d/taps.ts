@@ -3,9 +3,10 @@ import { memoised } from '../../record/memo.ts';
 import { grid1d, intermediate, launch } from '../../record/recorder.ts';
 import { elements, type Shape } from '../../record/shape.ts';
 import { type Tensor, viewOf } from '../../record/tensor.ts';
-import type { ConvEpilogue, ConvKernels, ConvSizes } from '../conv2d.ts';
 import { sumRows } from '../sumRows.ts';
+import type { ConvKernels } from './kernels.ts';
 import { fitsMatrices, type Matrices, multiply } from './matrices.ts';
+import type { ConvEpilogue, ConvSizes } from './sizes.ts';
 import { gatherTiled } from './tiled.ts';
 
 // Of a layer with few channels on one side (pictures, logits) a product has few columns, and a tile computes

@@ -4,13 +4,14 @@ import { memoised } from '../../record/memo.ts';
 import { grid1d, intermediate, launch, recorder } from '../../record/recorder.ts';
 import { elements } from '../../record/shape.ts';
 import { type Tensor, viewOf } from '../../record/tensor.ts';
-import type { ConvKernels, ConvSizes } from '../conv2d.ts';
 import { halfScale } from '../halfScale.ts';
 import { sumRows } from '../sumRows.ts';
 import { type Following, finish } from './finish.ts';
+import type { ConvKernels } from './kernels.ts';
+import { type Outer, outerBindings } from './outer.ts';
 import { fold, unpackWeights } from './pack.ts';
 import { CLAMP, forwardProduct, inputProduct, isDoubling, type Product, REFLECT } from './products.ts';
-import { type Outer, outerBindings } from './spectralConv.ts';
+import type { ConvSizes } from './sizes.ts';
 import {
   type Cut,
   cutFor,
