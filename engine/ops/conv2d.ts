@@ -119,7 +119,7 @@ const PATHS: Record<ConvPath, ConvKernels> = {
   winogradTiledTall: winograd({ textures: false, size: 'Tall' }),
   winogradTiledLarge: winograd({ textures: false, size: 'Large' }),
   columns,
-  columnsTiled: { forward: columns.forward, backward: gatherTiled().backward },
+  columnsTiled: { ...gatherTiled(), forward: columns.forward },
   taps,
   gather,
   gatherTiled: gatherTiled(),
