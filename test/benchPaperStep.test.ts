@@ -150,6 +150,17 @@ describe('operations of convolutions by tiles', () => {
     const round = (2 * 2 ** 17) / (0.53 * ((67e3 * 0.88) / 132)) / 1e3;
     expect(microseconds(e)).toBeCloseTo(4 * 392 * round, 0);
   });
+
+  test('take longer where operands are loaded number by number', () => {
+    const times = [3, 4].map((channels) => {
+      const device = { ...paper, variants: { conv2d: 'gatherTiledTall' } };
+      const { launches } = trace(device, () => ({
+        y: conv2d(input([2, 256, 256, channels]), input([64, 7, 7, channels]), null, { pad: 3 }),
+      }));
+      return microseconds(estimatesOf(CARDS.h100, launches)[0]);
+    });
+    expect(times[0] / times[1]).toBeCloseTo(1.6, 3);
+  });
 });
 
 describe('cards', () => {

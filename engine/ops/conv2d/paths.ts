@@ -29,7 +29,7 @@ export const PATHS: Record<ConvPath, ConvKernels> = {
   winogradTiledTall: winograd({ textures: false, size: 'Tall' }),
   winogradTiledLarge: winograd({ textures: false, size: 'Large' }),
   columns,
-  columnsTiled: { forward: columns.forward, backward: gatherTiled().backward },
+  columnsTiled: { ...gatherTiled(), forward: columns.forward },
   taps,
   gather,
   gatherTiled: gatherTiled(),
