@@ -1,12 +1,18 @@
 import { defineConfig } from 'vitest/config';
-import type { Reporter, TestModule } from 'vitest/node';
+import type { Reporter, TestCase, TestModule } from 'vitest/node';
+
+/** Whether a test is one of those that `-t` asks for; without `-t` all are. */
+function isWanted({ project, fullName }: TestCase): boolean {
+  const pattern = project.globalConfig.testNamePattern;
+  return !pattern || pattern.test(fullName.replaceAll(' > ', ' '));
+}
 
 /** Names what was skipped, so that it is not lost in a count, and closes with a line in plain words. */
 const closing: Reporter = {
   onTestRunEnd(modules: readonly TestModule[]) {
     const all = (state: 'passed' | 'failed' | 'skipped') =>
       modules.flatMap((module) => [...module.children.allTests(state)]);
-    const skipped = all('skipped');
+    const skipped = all('skipped').filter(isWanted);
     for (const test of skipped) {
       const result = test.result();
       const why = (result.state === 'skipped' && result.note) || 'no reason given';

@@ -1,7 +1,4 @@
-import type { Device } from '../engine/device/device.ts';
-import type { Launch } from '../engine/record/recorder.ts';
-import type { Tensor } from '../engine/record/tensor.ts';
-import { trace } from '../engine/run/program.ts';
+import { type Device, type Launch, type Tensor, trace } from '../engine/index.ts';
 
 /** Operations of a naive launch, by the definition of its op; 0 for what does not count. */
 export function naiveFlops({ kernel }: Launch): number {

@@ -1,6 +1,5 @@
 import { UsageError } from '../cli/common/run.ts';
-import type { Variants } from '../engine/device/device.ts';
-import { UNDECIDED } from '../engine/record/undecided.ts';
+import { UNDECIDED, type Variants } from '../engine/index.ts';
 
 const known: Readonly<Record<string, readonly string[]>> = UNDECIDED;
 

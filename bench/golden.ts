@@ -1,6 +1,7 @@
-import type { Device } from '../engine/device/device.ts';
+import type { Device } from '../engine/index.ts';
+import { createModel, ensemblesOf, freeModel, type Model } from '../model/model.ts';
 import { setTensor } from '../model/parameters.ts';
-import { createUgatit, DEFAULTS, freeUgatit, type Ugatit } from '../model/ugatit/ugatit.ts';
+import { DEFAULTS, type UgatitConfig, ugatit } from '../model/ugatit/ugatit.ts';
 import { type Golden, goldenFiles, openGolden, toNhwc } from '../test/parity/golden.ts';
 import { networkErrors } from '../test/parity/networks.ts';
 import { closeSession, openSession, readLosses, runStep } from '../train/session.ts';
@@ -34,10 +35,10 @@ interface TrainConfig {
   inputs: string;
 }
 
-function modelFrom(device: Device, config: TrainConfig, init: Golden): Ugatit {
+function modelFrom(device: Device, config: TrainConfig, init: Golden): Model<UgatitConfig> {
   const { ch, n_res: nRes, img_size: size, batch, weight_decay: weightDecay, dis_layers: disLayers } = config;
-  const model = createUgatit(device, { ...DEFAULTS, ch, nRes, size, batch, weightDecay, disLayers });
-  for (const { parameters, u, v } of [model.generators, model.discriminators]) {
+  const model = createModel(device, ugatit, { ...DEFAULTS, ch, nRes, size, batch, weightDecay, disLayers });
+  for (const { parameters, u, v } of ensemblesOf(model)) {
     for (const group of [parameters, u, v]) {
       for (const spec of group.specs) setTensor(device, group, spec, init.f32(spec.name));
     }
@@ -73,6 +74,6 @@ export async function checkTraining(device: Device): Promise<Check> {
     }
   }
   await closeSession(session);
-  freeUgatit(model);
+  freeModel(model);
   return { error, tolerance: 1e-3, note: 'losses of two small iterations against their float64 recording' };
 }

@@ -1,7 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { cpus, loadavg } from 'node:os';
-import type { Device, Precision } from '../engine/device/device.ts';
-import { type Ceilings, rate } from '../engine/measure/ceilings.ts';
+import { type Ceilings, type Device, type Precision, rate } from '../engine/index.ts';
 
 /** What the numbers were measured on. */
 export interface Header {

@@ -1,9 +1,14 @@
 import { writeFileSync } from 'node:fs';
-import type { Device, Precision, Variants } from '../engine/device/device.ts';
-import type { Constants } from '../engine/device/kernel.ts';
-import { measureCeilings, rate } from '../engine/measure/ceilings.ts';
-import type { Stopwatch } from '../engine/measure/timing.ts';
-import type { Step } from '../engine/run/encode.ts';
+import {
+  type Constants,
+  type Device,
+  measureCeilings,
+  type Precision,
+  rate,
+  type Step,
+  type Stopwatch,
+  type Variants,
+} from '../engine/index.ts';
 import type { UgatitConfig } from '../model/ugatit/ugatit.ts';
 import { commit } from './header.ts';
 

@@ -6,12 +6,20 @@ import { hideBin } from 'yargs/helpers';
 import { disLayersOf } from '../cli/common/model.ts';
 import { Progress } from '../cli/common/progress.ts';
 import { failWithUsage, runCli, UsageError } from '../cli/common/run.ts';
-import { openDevice } from '../engine/device/device.node.ts';
-import { closeDevice, type Device, type Precision } from '../engine/device/device.ts';
-import { PRECISIONS, usePrecision } from '../engine/device/precision.ts';
-import { measureCeilings, rate, stampsAreSane } from '../engine/measure/ceilings.ts';
-import { closeStopwatch, openStopwatch } from '../engine/measure/timing.ts';
-import { defaultMode, TUNE_MODES, type TuneMode, tuneFor } from '../engine/measure/tuning.node.ts';
+import {
+  closeDevice,
+  closeStopwatch,
+  type Device,
+  measureCeilings,
+  openStopwatch,
+  PRECISIONS,
+  type Precision,
+  rate,
+  stampsAreSane,
+  usePrecision,
+} from '../engine/index.ts';
+import { defaultMode, openDevice, TUNE_MODES, type TuneMode, tuneFor } from '../engine/node.ts';
+import { recipeNamed } from '../model/recipes.ts';
 import { DEFAULTS } from '../model/ugatit/ugatit.ts';
 import { stepOnPaper } from '../train/kernels.ts';
 import { type BenchSize, benchCases } from './cases/index.ts';
@@ -180,7 +188,9 @@ async function timeStep(args: StepArgs): Promise<void> {
   await withDevice({ ...args, toggles }, async (device) => {
     const { precision } = device;
     device.variants = forced;
-    await tuneWork(device, args.tune ?? defaultMode(device), (paper) => stepOnPaper(paper, config));
+    await tuneWork(device, args.tune ?? defaultMode(device), (paper) =>
+      stepOnPaper(paper, recipeNamed('ugatit'), config),
+    );
     const watch = openStopwatch(device);
     if (file && !watch.stamps)
       throw new UsageError('--launches needs time stamps, which this adapter has not');

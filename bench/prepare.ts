@@ -1,9 +1,20 @@
-import { type Device, memory } from '../engine/device/device.ts';
-import { vjp } from '../engine/grad/autograd.ts';
-import { type Launch, recorder } from '../engine/record/recorder.ts';
-import { allocate, release, rootOf, type Tensor } from '../engine/record/tensor.ts';
-import { dispose, type Program, record, run } from '../engine/run/program.ts';
-import { read, upload } from '../engine/run/transfer.ts';
+import {
+  allocate,
+  type Device,
+  dispose,
+  type Launch,
+  memory,
+  type Program,
+  read,
+  record,
+  recorder,
+  release,
+  rootOf,
+  run,
+  type Tensor,
+  upload,
+  vjp,
+} from '../engine/index.ts';
 import { type HostArrays, values } from '../test/cases/types.ts';
 import type { Check, Prepared } from './types.ts';
 

@@ -1,4 +1,4 @@
-import { type ConvOptions, convSizes } from '../engine/ops/conv2d.ts';
+import { type ConvOptions, convSizes } from '../engine/index.ts';
 import { type HostArray, type HostArrays, type OpCase, uniform } from '../test/cases/types.ts';
 import { relativeError, type Values } from './prepare.ts';
 import type { Check } from './types.ts';

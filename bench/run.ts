@@ -1,6 +1,13 @@
-import type { Device, Variants } from '../engine/device/device.ts';
-import { type Ceilings, rate } from '../engine/measure/ceilings.ts';
-import { race, type Stopwatch, type Timing, type TimingOptions } from '../engine/measure/timing.ts';
+import {
+  type Ceilings,
+  type Device,
+  race,
+  rate,
+  type Stopwatch,
+  type Timing,
+  type TimingOptions,
+  type Variants,
+} from '../engine/index.ts';
 import type { BenchCase, Check, Prepared, Result } from './types.ts';
 
 /** What all cases of a run share. */

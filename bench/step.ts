@@ -1,8 +1,16 @@
-import { type Device, finish, memory } from '../engine/device/device.ts';
-import { median, profileProgram, type Share, sharesOf } from '../engine/measure/profile.ts';
-import type { Stopwatch } from '../engine/measure/timing.ts';
+import {
+  type Device,
+  finish,
+  median,
+  memory,
+  profileProgram,
+  type Share,
+  type Stopwatch,
+  sharesOf,
+} from '../engine/index.ts';
 import { initialise } from '../model/ensemble.ts';
-import { createUgatit, freeUgatit, type UgatitConfig } from '../model/ugatit/ugatit.ts';
+import { createModel, ensemblesOf, freeModel } from '../model/model.ts';
+import { type UgatitConfig, ugatit } from '../model/ugatit/ugatit.ts';
 import { values } from '../test/cases/types.ts';
 import { closeSession, openSession, readLosses, runStep, type Session } from '../train/session.ts';
 import { type LaunchRow, launchRows } from './launchFile.ts';
@@ -28,7 +36,7 @@ export interface StepReport {
 }
 
 async function iterate(device: Device, session: Session, iterations: number) {
-  const { size, batch } = session.model.config;
+  const { size, batch } = session.model.options;
   const picture = (seed: number) => Float32Array.from(values([batch, size, size, 3], seed, 0.4).data);
   const pictures = { a: picture(1), b: picture(2) } as Parameters<typeof runStep>[1];
   const wall: number[] = [];
@@ -66,8 +74,8 @@ export async function reportStep(
   iterations: number,
 ): Promise<MeasuredStep> {
   const { device } = watch;
-  const model = createUgatit(device, config);
-  initialise(device, [model.generators, model.discriminators], 1);
+  const model = createModel(device, ugatit, config);
+  initialise(device, ensemblesOf(model), 1);
   const start = performance.now();
   const session = await openSession(model);
   const compile_ms = performance.now() - start;
@@ -91,7 +99,7 @@ export async function reportStep(
   };
   const rows = profile ? launchRows(steps, profile.times) : [];
   await closeSession(session);
-  freeUgatit(model);
+  freeModel(model);
   return { report, compile_ms, rows };
 }
 

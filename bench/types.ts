@@ -1,5 +1,4 @@
-import type { Device, Variants } from '../engine/device/device.ts';
-import type { Step } from '../engine/run/encode.ts';
+import type { Device, Step, Variants } from '../engine/index.ts';
 
 /** How a result compares with float64. */
 export interface Check {

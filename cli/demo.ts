@@ -2,9 +2,9 @@ import './common/supervise.ts';
 import { join } from 'node:path';
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
-import { openDevice } from '../engine/device/device.node.ts';
-import { closeDevice, type Device } from '../engine/device/device.ts';
-import { DEFAULTS } from '../model/ugatit/ugatit.ts';
+import { closeDevice, type Device } from '../engine/index.ts';
+import { openDevice } from '../engine/node.ts';
+import { DEFAULTS, type UgatitConfig } from '../model/ugatit/ugatit.ts';
 import { type Dataset, openDataset } from '../train/data/folder.ts';
 import { composeGrid } from '../train/data/grid.ts';
 import type { Picture } from '../train/data/picture.ts';
@@ -23,10 +23,13 @@ import { progressObserver, stopOnSignals } from './common/training.ts';
  * discriminators (theirs need 96x96), and a larger learning rate since there are hundreds of steps, not a
  * million.
  */
+const MODEL: UgatitConfig = { ...DEFAULTS, size: 64, ch: 16, disLayers: [5, 4], camWeight: 100 };
+
 const CONFIG: RunConfig = {
   data: 'toy-cat2dog',
   dataRoot: 'dataset',
-  model: { ...DEFAULTS, size: 64, ch: 16, disLayers: [5, 4], camWeight: 100 },
+  recipe: 'ugatit',
+  model: MODEL,
   iterations: 800,
   lr: 5e-4,
   decay: true,
@@ -96,7 +99,7 @@ async function report(device: Device, end: RunEnd, minutes: number, timeIsOver: 
   if (end.steps === 0) {
     const why = timeIsOver ? `${minutes} minutes were over` : 'it was stopped';
     console.log(`${why} before the first step: there is nothing to show`);
-    if (!timeIsOver) process.exitCode = 130;
+    if (!timeIsOver) process.exitCode ??= 130;
     return;
   }
   if (timeIsOver) {

@@ -1,20 +1,28 @@
 import './common/supervise.ts';
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
-import { adapterMemory } from '../engine/device/adapterMemory.node.ts';
-import { openDevice } from '../engine/device/device.node.ts';
-import { closeDevice, type Device, type Precision } from '../engine/device/device.ts';
-import { PRECISIONS, usePrecision } from '../engine/device/precision.ts';
 import { DeviceError } from '../engine/errors.ts';
-import { computesRight, measureCeilings, rate } from '../engine/measure/ceilings.ts';
-import { closeStopwatch, openStopwatch } from '../engine/measure/timing.ts';
-import { checkConfig, DEFAULTS, type UgatitConfig } from '../model/ugatit/ugatit.ts';
+import {
+  closeDevice,
+  closeStopwatch,
+  computesRight,
+  type Device,
+  measureCeilings,
+  openStopwatch,
+  PRECISIONS,
+  type Precision,
+  rate,
+  usePrecision,
+} from '../engine/index.ts';
+import { adapterMemory, openDevice } from '../engine/node.ts';
+import { type CommonOptions, checkOptions, defaultsOf, type Recipe } from '../model/recipe.ts';
+import { DEFAULT_RECIPE, recipeNamed, recipeNames } from '../model/recipes.ts';
 import { fittingOptions, gib, type MemoryNeed, tryNeed } from '../train/memoryPlan.ts';
-import { disLayersOf } from './common/model.ts';
+import { addRecipeFlags, loadRecipe, recipeOptions } from './common/recipeFlags.ts';
 import { checkValues, failWithUsage, runCli } from './common/run.ts';
 import { driverAdvice } from './common/system.ts';
 
-const cli = yargs(hideBin(process.argv))
+const plain = yargs(hideBin(process.argv))
   .scriptName('npx tsx cli/doctor.ts')
   .usage(
     '$0 [--plan [options]]\n\nWhich adapter is used, whether it computes right, and how fast it is. ' +
@@ -23,33 +31,11 @@ const cli = yargs(hideBin(process.argv))
   .option('adapter', { string: true, describe: "part of a GPU adapter's name" })
   .option('json', { boolean: true, default: false, describe: 'print JSON' })
   .option('plan', { group: 'Plan:', boolean: true, default: false, describe: 'plan the memory of training' })
-  .option('light', { group: 'Plan:', boolean: true, default: true, describe: 'the smaller generator' })
-  .option('full', { group: 'Plan:', boolean: true, describe: 'the full generator' })
-  .option('size', { group: 'Plan:', number: true, default: DEFAULTS.size, describe: 'side of the pictures' })
-  .option('ch', { group: 'Plan:', number: true, default: DEFAULTS.ch, describe: 'base channels' })
-  .option('batch', {
-    group: 'Plan:',
-    number: true,
-    default: DEFAULTS.batch,
-    describe: 'pictures a step and domain',
-  })
-  .option('n-res', {
-    group: 'Plan:',
-    number: true,
-    default: DEFAULTS.nRes,
-    describe: 'residual blocks a side',
-  })
-  .option('dis-layers', {
+  .option('model', {
     group: 'Plan:',
     string: true,
-    default: DEFAULTS.disLayers.join(','),
-    describe: 'layers of the global and local discriminators',
-  })
-  .option('checkpoint-activations', {
-    group: 'Plan:',
-    boolean: true,
-    default: false,
-    describe: 'residual blocks are computed twice instead of kept',
+    default: DEFAULT_RECIPE,
+    describe: `what would be trained: ${recipeNames().join(', ')}, or a file that exports a recipe`,
   })
   .option('precision', {
     group: 'Plan:',
@@ -65,7 +51,7 @@ const cli = yargs(hideBin(process.argv))
   .version(false)
   .fail(failWithUsage);
 
-type Args = Awaited<typeof cli.argv>;
+type Args = Awaited<typeof plain.argv>;
 type Row = readonly [string, string];
 
 const LIMITS = [
@@ -122,24 +108,29 @@ function describeNeed(need: MemoryNeed): Row[] {
   ];
 }
 
-function configOf(args: Args): UgatitConfig {
-  const light = args.full === undefined ? args.light : !args.full;
-  const { size: side, ch, batch, nRes, checkpointActivations } = args;
-  const disLayers = disLayersOf(args.disLayers);
-  const config = { ...DEFAULTS, light, size: side, ch, batch, nRes, disLayers, checkpointActivations };
-  checkConfig(config);
-  return config;
+/** The model that is asked for, before any other flag is looked at. */
+function modelAsked(): string {
+  const { model = DEFAULT_RECIPE } = yargs(hideBin(process.argv))
+    .option('model', { string: true })
+    .help(false)
+    .version(false)
+    .exitProcess(false)
+    .fail(false)
+    .parseSync();
+  return model;
 }
 
-async function describePlan(device: Device, config: UgatitConfig): Promise<Row[]> {
-  const kind = `${config.light ? 'light' : 'full'} ${config.size}x${config.size}, ch ${config.ch}`;
+function optionsOf(recipe: Recipe, args: Args): CommonOptions {
+  const options = recipeOptions(recipe, args, defaultsOf(recipe));
+  checkOptions(recipe, options);
+  return options;
+}
+
+async function describePlan(device: Device, recipe: Recipe, options: CommonOptions): Promise<Row[]> {
   const rows: Row[] = [
-    [
-      'training',
-      `${kind}, n-res ${config.nRes}, batch ${config.batch}, ${device.precision}, on ${device.name}`,
-    ],
+    ['training', `${recipe.title} ${recipe.describe(options)}, ${device.precision}, on ${device.name}`],
   ];
-  const result = tryNeed(device, config);
+  const result = tryNeed(device, recipe, options);
   const room = await adapterMemory(device);
   rows.push(['memory', room ? `${gib(room.bytes)} (${room.source})` : 'of this adapter unknown']);
   if ('need' in result) rows.push(...describeNeed(result.need));
@@ -147,8 +138,8 @@ async function describePlan(device: Device, config: UgatitConfig): Promise<Row[]
   const fits = 'need' in result && (!room || result.need.total <= room.bytes);
   rows.push(['verdict', fits ? 'fits' : 'does not fit']);
   if (!fits) {
-    const options = fittingOptions(device, config, room?.bytes ?? Number.POSITIVE_INFINITY);
-    rows.push(['would fit', options.join(', ') || 'none of the milder options']);
+    const fitting = fittingOptions(device, recipe, options, room?.bytes ?? Number.POSITIVE_INFINITY);
+    rows.push(['would fit', fitting.join(', ') || 'none of the milder options']);
   }
   return rows;
 }
@@ -173,13 +164,14 @@ async function open({ adapter, precision }: Args): Promise<Device> {
 }
 
 await runCli(async () => {
-  const args = await cli.parse();
-  const config = configOf(args);
+  const recipe = recipeNamed(await loadRecipe(modelAsked()));
+  const args = await addRecipeFlags(plain, recipe).parse();
+  const options = optionsOf(recipe, args);
   const device = await open(args);
   try {
     usePrecision(device, args.precision);
     const rows = args.plan
-      ? await describePlan(device, config)
+      ? await describePlan(device, recipe, options)
       : [...describeAdapter(device), ...(await describeSpeed(device))];
     print(rows, args.json);
   } finally {

@@ -1,15 +1,16 @@
 import './common/supervise.ts';
 import { basename, join } from 'node:path';
-import { openDevice } from '../engine/device/device.node.ts';
-import { closeDevice } from '../engine/device/device.ts';
-import { checkConfig } from '../model/ugatit/ugatit.ts';
+import { closeDevice } from '../engine/index.ts';
+import { openDevice } from '../engine/node.ts';
+import { checkOptions, type OptionSpec } from '../model/recipe.ts';
+import { DEFAULT_RECIPE, recipeNamed } from '../model/recipes.ts';
 import { sameData } from '../train/data/dataPath.ts';
 import { train } from '../train/loop.ts';
-import { changedOptions, DEFAULT_RUN, type LoopOptions, type RunConfig } from '../train/options.ts';
-import { readConfig, runFolder } from '../train/runFolder.ts';
-import { disLayersOf } from './common/model.ts';
+import { changedOptions, defaultRun, type LoopOptions, type RunConfig, recipeOf } from '../train/options.ts';
+import { readConfig, recipeOfFolder, runFolder } from '../train/runFolder.ts';
+import { loadRecipe, recipeOptions } from './common/recipeFlags.ts';
 import { runCli, UsageError, wholeNumber } from './common/run.ts';
-import { type TrainArgs as Args, trainFlags } from './common/trainFlags.ts';
+import { type TrainArgs as Args, firstFlags, trainFlags } from './common/trainFlags.ts';
 import { progressObserver, stopOnSignals } from './common/training.ts';
 
 function notNegative(name: string, value: number): number {
@@ -19,28 +20,13 @@ function notNegative(name: string, value: number): number {
 
 /** The run as asked for, options that were not given as in `base`. */
 function configFrom(args: Args, base: RunConfig): RunConfig {
-  const { model } = base;
-  if (args.light && args.full) throw new UsageError('choose one of --light and --full');
-  const light = args.full ? false : (args.light ?? model.light);
   const number = (name: keyof Args & string, value: number) =>
     notNegative(name, (args[name] as number) ?? value);
   return {
     data: args.data ?? base.data,
     dataRoot: args['data-root'] ?? base.dataRoot,
-    model: {
-      light,
-      size: args.size ?? model.size,
-      ch: args.ch ?? model.ch,
-      nRes: args['n-res'] ?? model.nRes,
-      batch: args.batch ?? model.batch,
-      disLayers: args['dis-layers'] ? disLayersOf(args['dis-layers']) : model.disLayers,
-      weightDecay: number('weight-decay', model.weightDecay),
-      advWeight: number('adv-weight', model.advWeight),
-      cycleWeight: number('cycle-weight', model.cycleWeight),
-      identityWeight: number('identity-weight', model.identityWeight),
-      camWeight: number('cam-weight', model.camWeight),
-      checkpointActivations: args['checkpoint-activations'] ?? model.checkpointActivations ?? false,
-    },
+    recipe: base.recipe,
+    model: recipeOptions(recipeOf(base), args, base.model),
     iterations: wholeNumber('iterations', args.iterations ?? base.iterations, 1),
     lr: number('lr', base.lr),
     decay: args.decay ?? base.decay,
@@ -54,10 +40,12 @@ function configFrom(args: Args, base: RunConfig): RunConfig {
 }
 
 /** Options that a continuation may change; everything else must be as the run was started. */
-const CHANGEABLE = ['iterations', 'lr', 'data', 'dataRoot', 'checkpointActivations'];
+const CHANGEABLE = ['iterations', 'lr', 'data', 'dataRoot'];
 
 function demandSame(before: RunConfig, now: RunConfig, folder: string): void {
-  const changed = changedOptions(before, now).filter(({ name }) => !CHANGEABLE.includes(name));
+  const table = recipeOf(before).options as Record<string, OptionSpec<unknown>>;
+  const mayChange = (name: string) => CHANGEABLE.includes(name) || table[name]?.mayChange;
+  const changed = changedOptions(before, now).filter(({ name }) => !mayChange(name));
   if (changed.length === 0) return;
   const list = changed.map(({ name, before, now }) => `${name} ${before} (now ${now})`).join(', ');
   throw new UsageError(
@@ -79,14 +67,28 @@ async function continued(args: Args, out: string): Promise<RunConfig> {
   return same ? { ...config, data, dataRoot, dataFolder } : config;
 }
 
-async function prepare(args: Args): Promise<{ config: RunConfig; options: LoopOptions }> {
+/** The recipe of the run: the one asked for, a continued run's own, or the usual one. */
+async function recipeAsked(): Promise<string> {
+  const { model, out, resume } = firstFlags();
+  if (model !== undefined) return loadRecipe(model);
+  const own = resume && out ? await recipeOfFolder(runFolder(out)) : null;
+  return loadRecipe(own ?? DEFAULT_RECIPE);
+}
+
+async function prepare(args: Args, recipe: string): Promise<{ config: RunConfig; options: LoopOptions }> {
   const name = args.data ? basename(args.data.replace(/[\\/]+$/, '')) : null;
   if (!name && !(args.resume && args.out)) {
     throw new UsageError('--data is missing: --data toy-cat2dog needs no pictures (--help shows the usage)');
   }
   const out = args.out ?? join('results', name!);
-  const config = args.resume ? await continued(args, out) : configFrom(args, DEFAULT_RUN);
-  checkConfig(config.model);
+  const config = args.resume ? await continued(args, out) : configFrom(args, defaultRun(recipe));
+  if (args.resume && args.model !== undefined && (config.recipe ?? DEFAULT_RECIPE) !== recipe) {
+    throw new UsageError(
+      `the run in ${out} was started with --model ${config.recipe ?? DEFAULT_RECIPE}: ` +
+        'leave --model out, or use another --out',
+    );
+  }
+  checkOptions(recipeOf(config), config.model);
   const options: LoopOptions = {
     out,
     resume: args.resume,
@@ -104,8 +106,9 @@ async function prepare(args: Args): Promise<{ config: RunConfig; options: LoopOp
 }
 
 await runCli(async () => {
-  const args = await trainFlags.parse();
-  const { config, options } = await prepare(args);
+  const recipe = await recipeAsked();
+  const args = await trainFlags(recipeNamed(recipe)).parse();
+  const { config, options } = await prepare(args, recipe);
   const stop = stopOnSignals();
   const device = await openDevice({
     adapter: args.adapter,
@@ -119,7 +122,7 @@ await runCli(async () => {
       console.error(
         `stopped before the first step: ${args.resume ? 'nothing was added' : 'nothing was trained'}`,
       );
-      process.exitCode = 130;
+      process.exitCode ??= 130;
       return;
     }
     const done = end.complete ? ', done' : '';

@@ -1,8 +1,8 @@
 import './common/supervise.ts';
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
-import { openDevice } from '../engine/device/device.node.ts';
-import { closeDevice } from '../engine/device/device.ts';
+import { closeDevice } from '../engine/index.ts';
+import { openDevice } from '../engine/node.ts';
 import { parseColour, type Rgb } from '../train/data/colour.ts';
 import { decodeFile } from '../train/data/decode.ts';
 import { DataError } from '../train/data/errors.ts';

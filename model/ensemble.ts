@@ -1,6 +1,4 @@
-import type { Device } from '../engine/device/device.ts';
-import { normalStream, uniformStream } from '../engine/random.ts';
-import { elements } from '../engine/record/shape.ts';
+import { type Device, elements, normalStream, uniformStream } from '../engine/index.ts';
 import { allocateGroup, freeGroup, type ParameterGroup, setTensor } from './parameters.ts';
 import type { ParameterSpec } from './spec.ts';
 

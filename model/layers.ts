@@ -1,10 +1,15 @@
-import { type ConvOptions, conv2d } from '../engine/ops/conv2d.ts';
-import { type LinearOptions, linear } from '../engine/ops/linear.ts';
-import { spectra } from '../engine/ops/spectralNorm.ts';
-import { reshape } from '../engine/record/recorder.ts';
-import { elements } from '../engine/record/shape.ts';
-import type { Spectrum, Updates } from '../engine/record/spectrum.ts';
-import type { Tensor } from '../engine/record/tensor.ts';
+import {
+  type ConvOptions,
+  conv2d,
+  elements,
+  type LinearOptions,
+  linear,
+  reshape,
+  type Spectrum,
+  spectra,
+  type Tensor,
+  type Updates,
+} from '../engine/index.ts';
 import type { Declaration, Scope } from './scope.ts';
 
 /** PyTorch's default for conv and linear layers: U(-1/sqrt(fan_in), 1/sqrt(fan_in)), biases alike. */

@@ -1,13 +1,23 @@
-import type { Device } from '../engine/device/device.ts';
 import { AdawnError } from '../engine/errors.ts';
-import { vjp } from '../engine/grad/autograd.ts';
-import { adamStep, clampRange, type Watch } from '../engine/ops/adam.ts';
-import { addInto } from '../engine/ops/add.ts';
-import { copyInto } from '../engine/ops/concat.ts';
-import { zeros } from '../engine/ops/fill.ts';
-import { place, placeProblem } from '../engine/record/place.ts';
-import { nameOf } from '../engine/record/recorder.ts';
-import { ALIGNMENT, type FlatBuffer, flatBuffer, flatRange, type Tensor } from '../engine/record/tensor.ts';
+import {
+  type AdamOptions,
+  ALIGNMENT,
+  adamStep,
+  addInto,
+  clampRange,
+  copyInto,
+  type Device,
+  type FlatBuffer,
+  flatBuffer,
+  flatRange,
+  nameOf,
+  place,
+  placeProblem,
+  type Tensor,
+  vjp,
+  type Watch,
+  zeros,
+} from '../engine/index.ts';
 import type { Ensemble } from './ensemble.ts';
 import type { ParameterGroup } from './parameters.ts';
 
@@ -164,14 +174,14 @@ function watchOf({ from, parts }: Range, health: Health): Watch {
 /**
  * One Adam launch for each range of the flat buffers that the networks fill. Part of the program being
  * recorded.
- * @param hyper what `adamHyper(step, lr)` gives, uploaded once per step
+ * @param hyper what `adamHyper(step, lr, adam)` gives, uploaded once per step
  * @throws AdawnError when the gradient of a parameter was never collected
  */
 export function optimise(
   collecting: Collection,
   networks: readonly string[],
   hyper: Tensor,
-  weightDecay: number,
+  adam: AdamOptions,
 ): void {
   const { ensemble, gradients, health } = collecting;
   const { parameters, moments } = ensemble;
@@ -188,7 +198,7 @@ export function optimise(
         m: range(moments.first, 'Adam m'),
         v: range(moments.second, 'Adam v'),
         hyper,
-        weightDecay,
+        ...adam,
         watch: health ? watchOf(filled, health) : undefined,
       });
     }

@@ -1,7 +1,15 @@
-import type { Device } from '../engine/device/device.ts';
-import { elements, type Shape } from '../engine/record/shape.ts';
-import { ALIGNMENT, type FlatBuffer, flatBuffer, type Tensor, windowOf } from '../engine/record/tensor.ts';
-import { read, upload } from '../engine/run/transfer.ts';
+import {
+  ALIGNMENT,
+  type Device,
+  elements,
+  type FlatBuffer,
+  flatBuffer,
+  read,
+  type Shape,
+  type Tensor,
+  upload,
+  windowOf,
+} from '../engine/index.ts';
 import { fromAuthors, toAuthors } from './layout.ts';
 import type { ParameterSpec } from './spec.ts';
 

@@ -1,10 +1,16 @@
-import { blankDevice } from '../engine/device/paper.ts';
 import { AdawnError } from '../engine/errors.ts';
-import { checkpoint } from '../engine/grad/recompute.ts';
-import { splitRows } from '../engine/ops/linear.ts';
-import { withRecorder } from '../engine/record/recorder.ts';
-import { elements, type Shape, sameShape, show } from '../engine/record/shape.ts';
-import { allocate, type Tensor } from '../engine/record/tensor.ts';
+import {
+  allocate,
+  blankDevice,
+  checkpoint,
+  elements,
+  type Shape,
+  sameShape,
+  show,
+  splitRows,
+  type Tensor,
+  withRecorder,
+} from '../engine/index.ts';
 import type { Ensemble } from './ensemble.ts';
 import type { ParameterSpec } from './spec.ts';
 

@@ -1,4 +1,4 @@
-import type { Shape } from '../engine/record/shape.ts';
+import type { Shape } from '../engine/index.ts';
 
 /** How a tensor is laid out, here and in the authors' files. */
 export type Layout =

@@ -31,6 +31,12 @@ const NO_OPS = ['lib', 'measure'];
 /** What an op still lacks, as `kernels/NAME` or `case NAME`. Shrinks to nothing before the first release. */
 const PENDING = ['case fill'];
 
+/**
+ * Files of train/ that still know U-GAT-IT: what they read off its checkpoints (settings, names of networks,
+ * relatives) is to be asked of the recipe.
+ */
+const KNOWING_MODELS = ['train/formats/names.ts', 'train/translate.ts', 'train/weights.ts'];
+
 /** Files of a room, less installed packages: bench/peers/workers has its own. */
 function filesUnder(room: string): string[] {
   const folder = join(root, room);
@@ -97,13 +103,62 @@ describe('imports', () => {
 
   test(`of ${PORTABLE.join(', ')} name no package and no .node.ts file, except in .node.ts files`, () => {
     const wrong = scripts
-      .filter((file) => PORTABLE.includes(roomOf(file)) && !file.endsWith('.node.ts'))
+      .filter((file) => PORTABLE.includes(roomOf(file)) && !/[./]node\.ts$/.test(file))
       .flatMap((file) =>
         importsOf(file)
           .filter(({ specifier }) => !/^[.#]/.test(specifier) || specifier.endsWith('.node.ts'))
           .map(({ specifier }) => `${file} imports ${specifier}`),
       );
     expect(wrong).toEqual([]);
+  });
+});
+
+/** Groups of files that import each other in a circle, types included. */
+function circlesOf(files: readonly string[]): string[][] {
+  const graph = new Map(files.map((file) => [file, importsOf(file).map(({ file: other }) => other)]));
+  const [order, low, stack] = [new Map<string, number>(), new Map<string, number>(), [] as string[]];
+  const circles: string[][] = [];
+  // Tarjan's strongly connected components.
+  const visit = (file: string) => {
+    order.set(file, order.size);
+    low.set(file, order.get(file)!);
+    stack.push(file);
+    for (const other of graph.get(file)!) {
+      if (!graph.has(other)) continue;
+      if (!order.has(other)) visit(other);
+      if (stack.includes(other)) low.set(file, Math.min(low.get(file)!, low.get(other)!));
+    }
+    if (low.get(file) !== order.get(file)) return;
+    const circle = stack.splice(stack.indexOf(file));
+    if (circle.length > 1) circles.push(circle.sort());
+  };
+  for (const file of files) if (!order.has(file)) visit(file);
+  return circles;
+}
+
+describe('the house', () => {
+  test('has no circle of imports, types included', () => {
+    const inRooms = scripts.filter((file) => [...ROOMS, 'bench'].includes(roomOf(file)));
+    expect(circlesOf(inRooms)).toEqual([]);
+  });
+
+  test('enters the engine by its two doors', () => {
+    // Errors have no other imports: worker threads that decode pictures need not load the engine for them.
+    const doors = ['engine/index.ts', 'engine/node.ts', 'engine/errors.ts'];
+    const wrong = scripts
+      .filter((file) => ['model', 'train', 'cli', 'bench'].includes(roomOf(file)))
+      .flatMap((file) => importsOf(file).map((other) => `${file} imports ${other.file}`))
+      .filter((line) => / imports engine\//.test(line) && !doors.some((door) => line.endsWith(` ${door}`)));
+    expect(wrong).toEqual([]);
+  });
+
+  test('knows models by name in their folders and the registry only', () => {
+    const gans = /ugatit|Ugatit|genA2B|genB2A|\bdis[GL][AB]\b/;
+    const knowing = scripts
+      .filter((file) => ['engine', 'train', 'model'].includes(roomOf(file)))
+      .filter((file) => !/^model\/(recipes\.ts$|ugatit\/)/.test(file))
+      .filter((file) => gans.test(withoutComments(text(file))));
+    expect(knowing).toEqual(KNOWING_MODELS);
   });
 });
 

@@ -14,6 +14,7 @@ import { togglesOf } from '../bench/toggles.ts';
 import { openDevice } from '../engine/device/device.node.ts';
 import { closeDevice, type Device, scoped, type Variants } from '../engine/device/device.ts';
 import { conv2d } from '../engine/ops/conv2d.ts';
+import { zeros } from '../engine/ops/fill.ts';
 import { allocate } from '../engine/record/tensor.ts';
 import { trace } from '../engine/run/program.ts';
 import { DEFAULTS } from '../model/ugatit/ugatit.ts';
@@ -32,13 +33,19 @@ describe('beside a measured iteration', () => {
 
   /** Convolutions whose times rest on tiles of each size, on cores that are not full, and on single loads. */
   function convolutions() {
-    const { launches } = trace(paper, () => ({
-      large: conv2d(input(2, 64, 64, 256), input(256, 3, 3, 256), null, { pad: 1 }),
-      tall: conv2d(input(1, 64, 64, 256), input(256, 3, 3, 256), null, { pad: 1 }),
-      few: conv2d(input(1, 8, 8, 1024), input(2048, 4, 4, 1024), null, { pad: 1 }),
-      single: conv2d(input(2, 256, 256, 64), input(3, 7, 7, 64), null, { pad: 3 }),
-    }));
-    return estimatesOf(CARDS.h100, launches);
+    const by = (tile: string, x: number[], w: number[], pad: number) =>
+      trace({ ...paper, variants: { conv2d: `gatherTiled${tile}` } }, () => ({
+        y: conv2d(input(...x), input(...w), null, { pad }),
+      })).launches;
+    const launches = [
+      ...by('Large', [2, 64, 64, 256], [256, 3, 3, 256], 1),
+      ...by('Tall', [2, 64, 64, 256], [256, 3, 3, 256], 1),
+      // Too short to be split among more workgroups.
+      ...Array.from({ length: 16 }, () => by('Small', [1, 32, 32, 128], [256, 1, 1, 128], 0)).flat(),
+      ...by('Small', [2, 64, 64, 62], [66, 7, 7, 62], 3),
+    ];
+    const fill = trace(paper, () => ({ y: zeros([2 ** 26]) }));
+    return estimatesOf(CARDS.h100, [...fill.launches, ...launches]);
   }
 
   /** A file whose launches take so many times as long as on paper, and `gap` microseconds. */

@@ -82,6 +82,18 @@ describe('a convolution in mixed precision', () => {
     }
   });
 
+  test('in parts of sums, as a GPU gets them', async () => {
+    const device = gpu.device as { isCpu: boolean };
+    const { isCpu } = device;
+    const c = named('3x3, 132 to 136, batch 2');
+    const exact = await compute(c, 'naive');
+    device.isCpu = false;
+    const found = await compute(c, 'gatherMixed').finally(() => Object.assign(device, { isCpu }));
+    for (const name of Object.keys(exact)) {
+      expect(relativeError(found[name], exact[name]), name).toBeLessThan(TOLERANCE);
+    }
+  });
+
   test.each([1e-7, 1e-20, 1e6])('keeps gradients of magnitude %s', async (scale) => {
     const c = named('4x4 stride 2, bias, leaky');
     usePrecision(gpu.device, 'mixed');

@@ -1,19 +1,20 @@
 import { describe, expect, test } from 'vitest';
 import type { Variants } from '../engine/device/device.ts';
-import { type Extents, tileConstants, tileFor } from '../engine/ops/conv2d/tile.ts';
+import { cutFor, type Extents, tileConstants, tileFor } from '../engine/ops/conv2d/tile.ts';
 import { sumRows } from '../engine/ops/sumRows.ts';
 import { withRecorder } from '../engine/record/recorder.ts';
 import { release, type Tensor } from '../engine/record/tensor.ts';
 import { evaluate, tensorFrom } from '../engine/run/transfer.ts';
 import { cases as adam } from './cases/adam.ts';
 import { cases as conv2d } from './cases/conv2d.ts';
-import { large as spectral } from './cases/conv2dSpectrum.ts';
+import { cases as conv2dSpectrum, large as spectral } from './cases/conv2dSpectrum.ts';
 import { cases as linear } from './cases/linear.ts';
 import { large as norm } from './cases/norm.ts';
 import { cases as spectralNorm } from './cases/spectralNorm.ts';
 import { type OpCase, values } from './cases/types.ts';
 import { useDevice } from './device.ts';
 import { difference, resultsOf } from './engine/results.ts';
+import { traceCase } from './engine/traceCase.ts';
 
 // Several ops tile their work otherwise on a processor that emulates a GPU than on a GPU. Each machine runs
 // one of the two: here both tilings run on whatever there is, and must agree.
@@ -40,8 +41,25 @@ async function compute(
   }
 }
 
-/** The transforms around Winograd's products; the other paths take the same kernels everywhere. */
+/** The transforms around Winograd's products. */
 const winograd = conv2d.filter(({ variants }) => variants?.includes('winogradTiled'));
+
+/** Sums that a GPU gets in parts: with classes that lack taps, odd sizes, whole vec4, and one channel. */
+const SPLIT = [
+  '3x3 stride 2, 70 to 131',
+  '3x3, 132 to 136, batch 2',
+  '4x4 stride 1, 40 to 1, bias, batch 3',
+  'spectral norm: few positions, many weights',
+];
+const split = [...conv2d, ...conv2dSpectrum].filter(({ name }) => SPLIT.includes(name));
+
+/** Paths for GPUs: sums over parts, strides, a doubled picture, a linear layer of patches. */
+const THIN = [
+  ['7x7 features 8 to 3, bias, leaky, batch 2, six parts', 'taps'],
+  ['4x4 stride 2, odd size, 3 to 4', 'taps'],
+  ['3x3 doubled pictures 2 to 8, batch 2', 'taps'],
+  ['4x4 stride 1, 40 to 1, bias, batch 3', 'columnsTiled'],
+];
 
 /** Column sums: of as many rows as one invocation adds up, or a team, or groups of teams. */
 const sums: OpCase[] = [
@@ -78,11 +96,18 @@ async function uploaded(
   for (const tensor of [...Object.values(inputs), ...seeds]) release(gpu.device, tensor);
 }
 
-for (const c of [...linear, ...norm, ...sums, ...spectralNorm, ...adam, ...spectral, ...winograd]) {
+/** Cases whose two tilings must agree, and the way that both are told to compute, if any. */
+const alike: (readonly [OpCase, Variants])[] = [
+  ...[...linear, ...norm, ...sums, ...spectralNorm, ...adam, ...spectral].map((c) => [c, {}] as const),
+  ...winograd.map((c) => [c, { conv2d: 'winogradTiled' }] as const),
+  ...split.map((c) => [c, { conv2d: 'gatherTiled' }] as const),
+  ...THIN.map(([name, path]) => [conv2d.find((c) => c.name === name)!, { conv2d: path }] as const),
+];
+
+for (const [c, forced] of alike) {
   describe(c.op, () => {
-    test(c.name, () =>
+    test([c.name, ...Object.values(forced)].join(', '), () =>
       uploaded(c, async (computeAs) => {
-        const forced: Variants = winograd.includes(c) ? { conv2d: 'winogradTiled' } : {};
         const onCpu = await computeAs(true, forced);
         const onGpu = await computeAs(false, forced);
         for (const name of Object.keys(onCpu)) {
@@ -132,16 +157,22 @@ describe('a tile of 128 x 128 whose invocations are placed otherwise, and which 
 });
 
 describe('tiles of a convolution', () => {
+  const on = <T>(isCpu: boolean, choose: () => T) => withRecorder({ ...gpu.device, isCpu }, choose).result;
+  const sizeOf = ({ rows, columns }: { rows: number; columns: number }) => [rows, columns];
   const tileOn = (isCpu: boolean, rows: number, columns: number, layers = 1) => {
     const extents: Extents = { rows, columns, layers };
-    const { result } = withRecorder({ ...gpu.device, isCpu }, () => tileFor(extents));
-    return [result.rows, result.columns];
+    return sizeOf(on(isCpu, () => tileFor(extents)));
+  };
+  const cutOn = (rows: number, columns: number, depth: number) => {
+    const extents = { rows, columns, layers: 1, steps: Math.ceil(depth / 16), stepDepth: 16 };
+    return on(false, () => cutFor(extents));
   };
 
-  test('are large where a GPU gets enough of them', () => {
+  test('are large where a GPU gets whole waves of them', () => {
     expect(tileOn(false, 256 * 256, 128)).toEqual([128, 128]);
-    expect(tileOn(false, 64 * 64, 256)).toEqual([64, 64]);
-    expect(tileOn(false, 256, 256, 36 * 4)).toEqual([128, 128]);
+    expect(tileOn(false, 128 * 132, 128)).toEqual([128, 128]);
+    expect(tileOn(false, 128 * 133, 128)).not.toEqual([128, 128]);
+    expect(tileOn(false, 64 * 64, 256)).not.toEqual([128, 128]);
   });
 
   test('are no larger than the result', () => {
@@ -153,4 +184,40 @@ describe('tiles of a convolution', () => {
   test('are small on a processor', () => {
     expect(tileOn(true, 256 * 256, 128)).toEqual([64, 64]);
   });
+
+  test('share a long sum where they would not fill a GPU', () => {
+    const { tile, splits, splitSteps } = cutOn(98, 2048, 16384);
+    expect([...sizeOf(tile), splits, splitSteps]).toEqual([128, 128, 8, 128]);
+    expect(cutOn(256 * 256, 128, 16384).splits).toBe(1);
+    expect(cutOn(98, 2048, 128).splits).toBe(1);
+  });
+
+  test('share no sum whose parts would take more memory than WebGPU promises', () => {
+    expect(cutOn(2 ** 18, 80, 16384).splits).toBe(1);
+  });
+
+  test('share sums on a GPU only', () => {
+    expect(split).toHaveLength(SPLIT.length);
+    for (const c of split) {
+      const [onGpu, onCpu] = [false, true].map((isCpu) => {
+        const device = { ...gpu.device, isCpu, variants: { conv2d: 'gatherTiled' } };
+        const products = traceCase(device, c).filter(({ kernel }) => kernel?.name === 'conv2d/tiledRows');
+        return products.map(({ grid }) => grid[2]);
+      });
+      expect(onCpu).toHaveLength(2);
+      expect(onGpu[0], `${c.name}: forward`).toBeGreaterThan(onCpu[0]);
+    }
+  });
+});
+
+test.each(['gatherTiled', 'columnsTiled'])('%s divides by sigma and adds outer products itself', (path) => {
+  const device = { ...gpu.device, isCpu: false, variants: { conv2d: path } };
+  const fitting = conv2dSpectrum.filter(({ variants }) => variants?.includes(path));
+  expect(fitting.length).toBeGreaterThan(0);
+  for (const c of fitting) {
+    const launched = traceCase(device, c).map(({ kernel }) => kernel!.name);
+    expect(launched, c.name).toContain('conv2d/tiledWeights');
+    expect(launched, c.name).not.toContain('conv2d/divideSamples');
+    expect(launched, c.name).not.toContain('conv2d/addOuter');
+  }
 });

@@ -1,10 +1,14 @@
+import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { choiceKey } from '../engine/device/choice.ts';
 import type { Device } from '../engine/device/device.ts';
 import { paperDevice } from '../engine/device/paper.ts';
+import { adawnVersion, dawnVersion } from '../engine/device/versions.node.ts';
 import { choicesOf, tune } from '../engine/measure/tune.ts';
 import { adapterKey, readTuned, tuneCachePath, writeTuned } from '../engine/measure/tuneCache.node.ts';
 import { defaultMode, tuneFor } from '../engine/measure/tuning.node.ts';
@@ -16,6 +20,7 @@ import { settleKernels } from '../train/kernels.ts';
 import { DEFAULT_RUN } from '../train/options.ts';
 import { useDevice } from './device.ts';
 
+const root = fileURLToPath(new URL('..', import.meta.url));
 const gpu = useDevice();
 
 /** A 3x3 layer that several kernels can compute, and a 7x7 layer that Winograd cannot. */
@@ -69,9 +74,15 @@ describe('the tuner', () => {
     expect(gpu.device.variants).toEqual({});
   });
 
-  test('ends in time, with what it has', async () => {
-    const best = await tune(gpu.device, choicesOf(gpu.device, work), { budgetMs: 0 });
+  test('ends in time where it must, with what it has, and says what it did not reach', async () => {
+    const choices = choicesOf(gpu.device, work);
+    const warnings: string[] = [];
+    const best = await tune(gpu.device, choices, { budgetMs: 0, warn: (m) => warnings.push(m) });
     expect(best.size).toBe(0);
+    expect(warnings).toEqual([
+      `the tuner reached 0 of ${choices.length} layers in 0 s: ` +
+        'the others keep the kernels that are the default',
+    ]);
   });
 
   test('what it found is used, unless it cannot compute the layer', () => {
@@ -168,6 +179,43 @@ describe('the cache of the tuner', () => {
     expect(Object.values(forced)[0]).toMatch(/winograd|gather/);
     expect(timed).toBeGreaterThan(0);
     expect(await tuneFor(gpu.device, 'off', work, options)).toEqual({});
+  });
+
+  test('keeps what was timed when the run is stopped', async () => {
+    const two = (paper: Device) => {
+      work(paper);
+      trace(paper, () => {
+        const x = allocate(paper, [1, 12, 12, 16], 'x');
+        return { y: conv2d(x, allocate(paper, [16, 3, 3, 16], 'w'), null, { pad: 1 }) };
+      });
+    };
+    const controller = new AbortController();
+    const onProgress = (done: number) => void (done === 1 && controller.abort());
+    const stopped = tuneFor(gpu.device, 'auto', two, { onProgress, stop: controller.signal });
+    await expect(stopped).rejects.toThrow('aborted');
+    expect((await readTuned(gpu.device, ignore)).size).toBe(1);
+  });
+
+  test('is asked for by all that the times depend on', () => {
+    const key = adapterKey(gpu.device).split('|');
+    expect(key).toContain(`dawn ${dawnVersion()}`);
+    expect(key).toContain(`adawn ${adawnVersion()}`);
+    expect(key.at(-1)).toMatch(/^[0-9a-f]{16}$/); // of the kernels and of what launches them
+  });
+
+  test('is missed by a user without a home folder, with a warning', async ({ skip }) => {
+    if (process.getuid?.() !== 0) skip('another user can be asked for by root only');
+    const script = `
+      import { tuneCachePath, writeTuned } from './engine/measure/tuneCache.node.ts';
+      await writeTuned({}, new Map(), (message) => console.log(message));
+      console.log(tuneCachePath());`;
+    const nobody = { uid: 12345, gid: 12345, env: { PATH: process.env.PATH }, cwd: root };
+    const args = ['--import', 'tsx', '--input-type=module', '-e', script];
+    const { stdout } = await promisify(execFile)(process.execPath, args, nobody);
+    expect(stdout).toBe(
+      "the tuner's results could not be kept: this user has no home folder; " +
+        'set XDG_CACHE_HOME to a folder\nnull\n',
+    );
   });
 
   test('a run keeps what was chosen, and a continued run uses it', async () => {

@@ -1,19 +1,17 @@
 import { CheckpointError } from '../engine/errors.ts';
-import { elements } from '../engine/record/shape.ts';
+import { elements } from '../engine/index.ts';
 import type { Ensemble } from '../model/ensemble.ts';
+import { ensemblesOf, type Model } from '../model/model.ts';
 import { type ParameterGroup, readTensor, setTensor } from '../model/parameters.ts';
 import type { ParameterSpec } from '../model/spec.ts';
-import type { Ugatit } from '../model/ugatit/ugatit.ts';
 import { type Environment, parseEnvironment } from './environment.ts';
 import { TrainingError } from './errors.ts';
-import {
-  type CheckpointView,
-  describeArchitecture,
-  matchTensors,
-  openCheckpoint,
-} from './formats/checkpoint.ts';
+import { describeArchitecture } from './formats/architecture.ts';
+import { openCheckpoint } from './formats/checkpoint.ts';
+import { matchTensors } from './formats/match.ts';
 import { splitName } from './formats/names.ts';
 import { type TensorSource, writeSafetensors } from './formats/safetensors.node.ts';
+import type { CheckpointView } from './formats/view.ts';
 import type { Warn } from './observers.ts';
 import { parseConfig, type RunConfig } from './options.ts';
 
@@ -46,7 +44,7 @@ export interface CheckpointState {
 }
 
 /** A tensor's values piece by piece. @throws TrainingError at the first that is not finite */
-async function* finiteValues(model: Ugatit, { name, group, spec }: Entry): AsyncIterable<Float32Array> {
+async function* finiteValues(model: Model, { name, group, spec }: Entry): AsyncIterable<Float32Array> {
   for await (const values of readTensor(model.device, group, spec)) {
     const bad = values.findIndex((value) => !Number.isFinite(value));
     if (bad >= 0) throw new TrainingError(`${name} became ${values[bad]}`);
@@ -60,8 +58,8 @@ async function* finiteValues(model: Ugatit, { name, group, spec }: Entry): Async
  * a file of that name is whole or absent. Tensors have the authors' names and order of elements.
  * @throws TrainingError, and writes nothing, when a value is not finite
  */
-export async function saveCheckpoint(path: string, model: Ugatit, state: CheckpointState): Promise<void> {
-  const ensembles = [model.generators, model.discriminators];
+export async function saveCheckpoint(path: string, model: Model, state: CheckpointState): Promise<void> {
+  const ensembles = ensemblesOf(model);
   const entries = [...ensembles.flatMap(weightsOf), ...ensembles.flatMap(optimiserOf)];
   const sources: TensorSource[] = entries.map((entry) => ({
     name: entry.name,
@@ -69,16 +67,18 @@ export async function saveCheckpoint(path: string, model: Ugatit, state: Checkpo
     dtype: 'F32',
     read: () => finiteValues(model, entry),
   }));
+  // Whoever is given the file need not know where the pictures were.
+  const { dataFolder: _, ...config } = state.config;
   const metadata = {
     format: 'adawn-1',
     step: String(state.step),
-    config: JSON.stringify(state.config),
+    config: JSON.stringify(config),
     environment: JSON.stringify(state.environment),
   };
   await writeSafetensors(path, sources, metadata);
 }
 
-async function load(view: CheckpointView, model: Ugatit, entries: Entry[], warn?: Warn): Promise<void> {
+async function load(view: CheckpointView, model: Model, entries: Entry[], warn?: Warn): Promise<void> {
   const expected = new Map(entries.map(({ name, spec }) => [name, spec.authorsShape]));
   const names = matchTensors(expected, view, { warn });
   for (const { name, group, spec } of entries) {
@@ -88,25 +88,24 @@ async function load(view: CheckpointView, model: Ugatit, entries: Entry[], warn?
   }
 }
 
-const networksOf = (ensemble: Ensemble) =>
-  new Set(weightsOf(ensemble).map(({ name }) => splitName(name).network));
-
 /**
  * Starts a model from weights (`--init`) in a .pt or safetensors file: all networks, or the generators alone,
  * as people publish them; the discriminators stay as they are then.
  * @param warn hears of the latter, and of what else is to be known of the file
  */
-export async function loadWeights(path: string, model: Ugatit, warn: Warn): Promise<void> {
+export async function loadWeights(path: string, model: Model, warn: Warn): Promise<void> {
   const view = await openCheckpoint(path);
   try {
     const { networks } = describeArchitecture(view);
-    const judges = [...networksOf(model.discriminators)];
+    const makers = new Set(Object.values(model.recipe.ways).map(({ network }) => network));
+    const judges = [...model.optimiserOf.keys()].filter((name) => !makers.has(name));
     const generatorsAlone =
       networks.length > 0 &&
-      [...networksOf(model.generators)].every((name) => networks.includes(name)) &&
+      [...makers].every((name) => networks.includes(name)) &&
       !judges.some((name) => networks.includes(name) || view.rivals.has(name));
-    const ensembles = generatorsAlone ? [model.generators] : [model.generators, model.discriminators];
-    await load(view, model, ensembles.flatMap(weightsOf), warn);
+    const all = ensemblesOf(model).flatMap(weightsOf);
+    const wanted = ({ name }: Entry) => !generatorsAlone || makers.has(splitName(name).network);
+    await load(view, model, all.filter(wanted), warn);
     if (generatorsAlone) warn(`${path} has the generators alone: ${judges.join(', ')} start from the seed`);
   } finally {
     await view.close();
@@ -117,7 +116,7 @@ export async function loadWeights(path: string, model: Ugatit, warn: Warn): Prom
  * Restores a run's model and optimiser; returns the step it was saved at.
  * @throws CheckpointError when the file is no checkpoint of ours or does not fit the model.
  */
-export async function loadCheckpoint(path: string, model: Ugatit): Promise<number> {
+export async function loadCheckpoint(path: string, model: Model): Promise<number> {
   const view = await openCheckpoint(path);
   try {
     const step = Number(view.metadata.step);
@@ -126,13 +125,20 @@ export async function loadCheckpoint(path: string, model: Ugatit): Promise<numbe
         `${path} has weights but no training state: start a new run with --init ${path} instead of --resume`,
       );
     }
-    const ensembles = [model.generators, model.discriminators];
+    const ensembles = ensemblesOf(model);
     await load(view, model, [...ensembles.flatMap(weightsOf)]);
     await load(view, model, [...ensembles.flatMap(optimiserOf)]);
     return step;
   } finally {
     await view.close();
   }
+}
+
+/** The configuration in a checkpoint, as text. */
+export async function configText(path: string): Promise<string> {
+  const view = await openCheckpoint(path);
+  await view.close();
+  return view.metadata.config ?? '';
 }
 
 /** What a checkpoint says beside its tensors, as far as it does. */

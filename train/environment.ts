@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { Device } from '../engine/device/device.ts';
-import { adawnVersion, dawnVersion } from '../engine/device/versions.node.ts';
+import type { Device } from '../engine/index.ts';
+import { adawnVersion, dawnVersion } from '../engine/node.ts';
 import { type DataFingerprint, fingerprintChange } from './data/fingerprint.ts';
 import type { RunConfig } from './options.ts';
 

@@ -1,5 +1,5 @@
-import { checkDevice } from '../engine/device/device.ts';
 import { AdawnError } from '../engine/errors.ts';
+import { checkDevice } from '../engine/index.ts';
 import { saveCheckpoint } from './checkpoint.ts';
 import type { Loader } from './data/loader.ts';
 import type { Environment } from './environment.ts';
@@ -104,9 +104,9 @@ async function sample(run: Run, stop: AbortSignal): Promise<void> {
   const files: string[] = [];
   const { model } = run.session;
   try {
-    for (const direction of ['A2B', 'B2A'] as const) {
+    for (const [direction, way] of Object.entries(model.recipe.ways)) {
       const path = samplePath(run.folder, direction, run.step);
-      await writeSampleGrid(model, direction, run.samples, path, stop);
+      await writeSampleGrid(model, way, run.samples, path, stop);
       files.push(path);
     }
   } catch (error) {
@@ -155,8 +155,8 @@ function withAdvice(error: unknown, run: Run): unknown {
 }
 
 /**
- * Trains until the schedule's end, the limit or the stop, and saves. Whatever else ends the run, the steps that
- * were computed are saved first, unless their numbers are not finite.
+ * Trains until the schedule's end, the limit or the stop, and saves. Whatever else ends the run, the steps
+ * that were computed are saved first, unless their numbers are not finite.
  */
 export async function iterateAndSave(run: Run, stop: AbortSignal): Promise<void> {
   try {

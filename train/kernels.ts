@@ -1,23 +1,18 @@
-import type { Device } from '../engine/device/device.ts';
-import { usePrecision } from '../engine/device/precision.ts';
-import { defaultMode, tuneFor, useTuned } from '../engine/measure/tuning.node.ts';
-import { allocate } from '../engine/record/tensor.ts';
-import { trace } from '../engine/run/program.ts';
-import { trainingStep } from '../model/ugatit/trainingStep.ts';
-import { createUgatit, type UgatitConfig } from '../model/ugatit/ugatit.ts';
+import { type Device, trace, usePrecision } from '../engine/index.ts';
+import { defaultMode, tuneFor, useTuned } from '../engine/node.ts';
+import { allocateInputs, createModel } from '../model/model.ts';
+import type { CommonOptions, Recipe } from '../model/recipe.ts';
 import { kernelsHash } from './environment.ts';
 import { expectRoom } from './memoryPlan.ts';
 import { type Observer, warner } from './observers.ts';
-import type { LoopOptions, RunConfig } from './options.ts';
+import { type LoopOptions, type RunConfig, recipeOf } from './options.ts';
+import { recordWithLosses } from './session.ts';
 
 /** Records the training step on a paper device. */
-export function stepOnPaper(paper: Device, config: UgatitConfig): void {
-  const model = createUgatit(paper, config);
-  const shape = [config.batch, config.size, config.size, 3];
-  const [a, b] = ['A', 'B'].map((domain) => allocate(paper, shape, `batch ${domain}`));
-  const hyper = allocate(paper, [4], 'Adam numbers');
+export function stepOnPaper(paper: Device, recipe: Recipe, options: CommonOptions): void {
+  const model = createModel(paper, recipe, options);
   trace(paper, () => {
-    trainingStep(model, a, b, hyper);
+    recordWithLosses(model, allocateInputs(model));
     return {};
   });
 }
@@ -36,7 +31,7 @@ export async function settleKernels(
 ): Promise<RunConfig> {
   usePrecision(device, config.precision ?? 'full');
   useTuned(device, options.resume ? (config.tuned ?? {}) : {});
-  await expectRoom(device, config.model);
+  await expectRoom(device, recipeOf(config), config.model);
   const settled = options.resume ? config : await chooseKernels(device, config, options, observers, stop);
   const chosen = Object.keys(settled.tuned ?? {}).length;
   for (const o of observers) o.kernels?.(kernelsHash(settled), chosen);
@@ -54,9 +49,9 @@ async function chooseKernels(
     for (const o of observers) o.tuning?.(done, total);
   };
   const mode = options.tune ?? defaultMode(device);
-  const work = (paper: Device) => stepOnPaper(paper, config.model);
+  const work = (paper: Device) => stepOnPaper(paper, recipeOf(config), config.model);
   const tuned = await tuneFor(device, mode, work, { onProgress, stop, warn: warner(observers) });
   if (Object.keys(tuned).length === 0) return config;
-  await expectRoom(device, config.model); // other kernels need other memory
+  await expectRoom(device, recipeOf(config), config.model); // other kernels need other memory
   return { ...config, tuned };
 }

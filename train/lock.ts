@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { open, readFile, rename, rm } from 'node:fs/promises';
+import { open, readFile, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { onFiles, TrainingError } from './errors.ts';
-import { temporaryPath } from './formats/file.node.ts';
 
 /** Who trains in a folder, as its lock says. */
 interface Holder {
@@ -98,20 +97,29 @@ async function readLock(path: string): Promise<string | null> {
   }
 }
 
+/** A guard as old as this (milliseconds) is of a process that died while it held it, which takes no time. */
+const OLD_GUARD_MS = 10_000;
+
 /**
- * Takes away the lock of a process that is gone. Another process may be doing the same at this moment, and
- * have its own lock in place already: so the file is moved aside, looked at, and put back if it is another.
+ * Takes away the lock of a process that is gone, unless another process has done so and has its own lock there
+ * already. Only one looks and takes away at a time: else one could take away what another has just put there.
  */
-async function takeAway(path: string, stale: string): Promise<void> {
-  const aside = temporaryPath(path);
-  try {
-    await rename(path, aside);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-    throw error;
+async function takeAway(path: string, stale: string, self: Holder): Promise<void> {
+  const guard = `${path}.takeover`;
+  if (await create(guard, self)) {
+    try {
+      if ((await readLock(path)) === stale) await rm(path, { force: true });
+    } finally {
+      await rm(guard, { force: true });
+    }
+    return;
   }
-  if ((await readFile(aside, 'utf8')) === stale) await rm(aside);
-  else await rename(aside, path);
+  const age = await stat(guard).then(
+    ({ mtimeMs }) => Date.now() - mtimeMs,
+    () => 0,
+  );
+  if (age > OLD_GUARD_MS) await rm(guard, { force: true });
+  await pause(20);
 }
 
 /**
@@ -130,7 +138,7 @@ export async function lockFolder(folder: string): Promise<() => Promise<void>> {
       if (text === null) continue;
       const holder = parse(text);
       if (holder) await demandGone(holder, folder, path);
-      await takeAway(path, text); // damaged: its process or the machine died while it was written
+      await takeAway(path, text, self); // damaged: its process or the machine died while it was written
     }
   });
   return async () => {

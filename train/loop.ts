@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
-import { type Device, withinMemory } from '../engine/device/device.ts';
-import { checkConfig, createUgatit, freeUgatit, type Ugatit } from '../model/ugatit/ugatit.ts';
+import { type Device, withinMemory } from '../engine/index.ts';
+import { createModel, freeModel, type Model } from '../model/model.ts';
+import { checkOptions } from '../model/recipe.ts';
 import { readState } from './checkpoint.ts';
 import { isDirectory, resolveData } from './data/dataPath.ts';
 import { DataError } from './data/errors.ts';
@@ -12,7 +13,7 @@ import { iterateAndSave, type Run } from './iterate.ts';
 import { settleKernels } from './kernels.ts';
 import { metricsFile, rewindMetrics } from './metrics.ts';
 import { type Observer, tell, type Warn, warner } from './observers.ts';
-import type { LoopOptions, RunConfig } from './options.ts';
+import { type LoopOptions, type RunConfig, recipeOf } from './options.ts';
 import {
   checkpointPath,
   claimFolder,
@@ -64,8 +65,8 @@ function makeLoader({ config, options, warn }: Job, dataset: Dataset, startStep:
 }
 
 /**
- * Opens the data set: where a continued run found it before, if it is there still, else by its name. Gives the
- * configuration with the folder.
+ * Opens the data set: where a continued run found it before, if it is there still, else by its name. Gives
+ * the configuration with the folder.
  */
 async function openData({ config, options, stop, warn }: Job): Promise<[Dataset, RunConfig]> {
   const { dataFolder, dataRoot } = config;
@@ -102,7 +103,7 @@ async function tellChanges({ config, folder, warn }: Job, step: number, now: Env
 }
 
 /** Trains a prepared model until the end, the limit or the stop. */
-async function trainModel(job: Job, model: Ugatit, dataset: Dataset): Promise<RunEnd> {
+async function trainModel(job: Job, model: Model, dataset: Dataset): Promise<RunEnd> {
   const { device, config, options, observers, stop, folder, warn } = job;
   // Given up, it ends by itself when it meets the memory of the model that is freed.
   const start = await orStop(prepareModel(model, config, folder, options.resume, warn), stop);
@@ -114,10 +115,14 @@ async function trainModel(job: Job, model: Ugatit, dataset: Dataset): Promise<Ru
   }
   if (start >= config.iterations) return { step: start, steps: 0, complete: true, folder };
   const samples = await orStop(samplePictures(dataset, config, warn), stop);
-  const session = await openSession(model, (done, total) => {
-    stop.throwIfAborted();
-    for (const o of observers) o.compiling?.(done, total);
-  });
+  const session = await openSession(
+    model,
+    (done, total) => {
+      stop.throwIfAborted();
+      for (const o of observers) o.compiling?.(done, total);
+    },
+    config.seed,
+  );
   const loader = makeLoader(job, dataset, start);
   const metrics = metricsFile(folder.metrics, warn);
   const run: Run = {
@@ -143,12 +148,16 @@ async function trainIn(given: Job): Promise<RunEnd> {
   const job = { ...given, config };
   if (options.resume) await reopenRun(folder, config);
   else await createRun(folder, config, options);
-  const model = await withinMemory(device, () => createUgatit(device, config.model), freeUgatit);
+  const model = await withinMemory(
+    device,
+    () => createModel(device, recipeOf(config), config.model),
+    freeModel,
+  );
   try {
     stop.throwIfAborted();
     return await trainModel(job, model, dataset);
   } finally {
-    freeUgatit(model);
+    freeModel(model);
   }
 }
 
@@ -168,7 +177,7 @@ export async function train(
   const folder = runFolder(options.out);
   const job: Job = { device, config, options, observers, stop, folder, warn: warner(observers) };
   try {
-    checkConfig(config.model);
+    checkOptions(recipeOf(config), config.model);
     const release = await claimFolder(folder, config, options);
     try {
       return await trainIn(job);

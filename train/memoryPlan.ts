@@ -1,19 +1,12 @@
-import { adapterMemory } from '../engine/device/adapterMemory.node.ts';
-import type { Device } from '../engine/device/device.ts';
-import { paperDevice } from '../engine/device/paper.ts';
 import { AdawnError } from '../engine/errors.ts';
-import { allocate } from '../engine/record/tensor.ts';
-import { trace } from '../engine/run/program.ts';
+import { allocate, type Device, paperDevice, trace } from '../engine/index.ts';
+import { adapterMemory } from '../engine/node.ts';
+import { allocateInputs, createModel, ensemblesOf, type Model } from '../model/model.ts';
 import type { ParameterGroup } from '../model/parameters.ts';
-import { trainingStep } from '../model/ugatit/trainingStep.ts';
-import {
-  checkConfig,
-  createUgatit,
-  translate,
-  type Ugatit,
-  type UgatitConfig,
-} from '../model/ugatit/ugatit.ts';
+import { type CommonOptions, checkOptions, flagOf, type OptionSpec, type Recipe } from '../model/recipe.ts';
 import { TrainingError } from './errors.ts';
+import { gridOf, inputShape } from './samples.ts';
+import { recordWithLosses } from './session.ts';
 
 /** GPU memory of a training run in bytes, computed without running it. */
 export interface MemoryNeed {
@@ -35,18 +28,11 @@ export interface MemoryNeed {
 const bytesOf = (groups: readonly ParameterGroup[]) =>
   groups.flatMap(({ shards }) => shards).reduce((sum, { bytes }) => sum + bytes, 0);
 
-function sampleBytes(device: Device, model: Ugatit): number {
-  const { size } = model.config;
-  const x = allocate(device, [1, size, size, 3], 'sample');
-  const { plan } = trace(device, () => {
-    const fake = translate(model, 'genA2B', x).image;
-    return {
-      identity: translate(model, 'genB2A', x).image,
-      fake,
-      cycle: translate(model, 'genB2A', fake).image,
-    };
-  });
-  return plan.bytes;
+function sampleBytes(model: Model): number {
+  const { device, options, recipe } = model;
+  const [way] = Object.values(recipe.ways);
+  const x = allocate(device, inputShape(way, options), 'sample');
+  return trace(device, () => gridOf(model, way, x).outputs).plan.bytes;
 }
 
 /**
@@ -54,21 +40,18 @@ function sampleBytes(device: Device, model: Ugatit): number {
  * @throws ShapeError or DeviceError where a single tensor exceeds the adapter's limits, AdawnError for an
  * impossible configuration.
  */
-export function memoryNeed(device: Device, config: UgatitConfig): MemoryNeed {
+export function memoryNeed(device: Device, recipe: Recipe, options: CommonOptions): MemoryNeed {
   const paper = paperDevice(device);
-  const model = createUgatit(paper, config);
-  const shape = [config.batch, config.size, config.size, 3];
-  const [a, b] = ['A', 'B'].map((domain) => allocate(paper, shape, `batch ${domain}`));
-  const hyper = allocate(paper, [4], 'Adam numbers');
+  const model = createModel(paper, recipe, options);
   const { plan, launches } = trace(paper, () => {
-    trainingStep(model, a, b, hyper);
+    recordWithLosses(model, allocateInputs(model));
     return {};
   });
-  const ensembles = [model.generators, model.discriminators];
+  const ensembles = ensemblesOf(model);
   const weights = bytesOf(ensembles.flatMap(({ parameters, u, v }) => [parameters, u, v]));
   const adam = bytesOf(ensembles.flatMap(({ moments }) => (moments ? [moments.first, moments.second] : [])));
-  const gradients = bytesOf(Object.values(model.gradients));
-  const samples = sampleBytes(paper, model);
+  const gradients = bytesOf(Object.values(model.trained).map((trained) => trained.gradients));
+  const samples = sampleBytes(model);
   return {
     ...{ weights, adam, gradients, samples },
     activations: plan.bytes,
@@ -79,49 +62,73 @@ export function memoryNeed(device: Device, config: UgatitConfig): MemoryNeed {
 }
 
 /** The same, or what stands against it in words. */
-export function tryNeed(device: Device, config: UgatitConfig): { need: MemoryNeed } | { reason: string } {
+export function tryNeed(
+  device: Device,
+  recipe: Recipe,
+  options: CommonOptions,
+): { need: MemoryNeed } | { reason: string } {
   try {
-    return { need: memoryNeed(device, config) };
+    return { need: memoryNeed(device, recipe, options) };
   } catch (error) {
     if (error instanceof AdawnError) return { reason: error.message };
     throw error;
   }
 }
 
+/** One option at a value that needs less memory. */
 interface Change {
-  /** As on the command line. */
-  readonly options: string;
-  readonly change: Partial<UgatitConfig>;
+  readonly name: string;
+  readonly value: unknown;
+}
+
+/** As on the command line. */
+const flagged = ({ name, value }: Change) =>
+  value === true ? `--${flagOf(name)}` : `--${flagOf(name)} ${value}`;
+
+/** Values of each option that need less memory than today's, the mildest first. */
+function milder(recipe: Recipe, options: CommonOptions): Change[][] {
+  const values = options as unknown as Record<string, unknown>;
+  return Object.entries(recipe.options as Record<string, OptionSpec<unknown>>).map(
+    ([name, { lowersMemory = [] }]) => {
+      const now = values[name];
+      const less = (value: unknown) =>
+        typeof now === 'number' ? Number(value) < now : value !== (now ?? false);
+      return lowersMemory.filter(less).map((value) => ({ name, value }));
+    },
+  );
 }
 
 /** Ways to need less memory: of each the mildest that fits is worth naming. */
-function waysDown(config: UgatitConfig): Change[][] {
-  const sizes = [1024, 768, 512, 384, 256, 192, 128, 96].filter((size) => size < config.size);
-  const channels = [64, 48, 32, 16].filter((ch) => ch < config.ch);
-  const light = { light: true, batch: 1 };
-  const both = config.light ? '--batch 1' : '--light';
-  const twice = { checkpointActivations: true };
-  return [
-    // The only one that changes no number.
-    config.checkpointActivations ? [] : [{ options: '--checkpoint-activations', change: twice }],
-    config.batch > 1 ? [{ options: '--batch 1', change: { batch: 1 } }] : [],
-    config.light ? [] : [{ options: '--light', change: { light: true } }],
-    sizes.map((size) => ({ options: `--size ${size}`, change: { size } })),
-    channels.map((ch) => ({ options: `--ch ${ch}`, change: { ch } })),
-    sizes.map((size) => ({ options: `${both} --size ${size}`, change: { ...light, size } })),
-    [{ options: `${both} --size 96 --ch 16`, change: { ...light, size: Math.min(96, config.size), ch: 16 } }],
-  ];
+function waysDown(recipe: Recipe, options: CommonOptions): Change[][][] {
+  const table = recipe.options as Record<string, OptionSpec<unknown>>;
+  const each = milder(recipe, options).filter((changes) => changes.length > 0);
+  // What changes no number comes first, then what has one other value, then sizes.
+  const rank = ([{ name }]: Change[]) =>
+    table[name].mayChange ? 0 : table[name].lowersMemory!.length > 1 ? 2 : 1;
+  each.sort((a, b) => rank(a) - rank(b));
+  const alone = each.map((changes) => changes.map((change) => [change]));
+  const switched = each.filter((changes) => rank(changes) === 1).map(([change]) => change);
+  const [largest = []] = each.filter((changes) => rank(changes) === 2);
+  const least = each.filter((changes) => rank(changes) > 0).map((changes) => changes[changes.length - 1]);
+  return [...alone, switched.length > 0 ? largest.map((change) => [...switched, change]) : [], [least]];
 }
 
 /** Options with which training fits into `bytes`, the mildest first. */
-export function fittingOptions(device: Device, config: UgatitConfig, bytes: number, most = 3): string[] {
+export function fittingOptions(
+  device: Device,
+  recipe: Recipe,
+  options: CommonOptions,
+  bytes: number,
+  most = 3,
+): string[] {
   const found: string[] = [];
-  for (const way of waysDown(config)) {
+  for (const way of waysDown(recipe, options)) {
     if (found.length === most) break;
-    for (const { options, change } of way) {
-      const result = tryNeed(device, { ...config, ...change });
+    for (const changes of way) {
+      const change = Object.fromEntries(changes.map(({ name, value }) => [name, value]));
+      const result = tryNeed(device, recipe, { ...options, ...change });
       if (!('need' in result) || result.need.total > bytes) continue;
-      found.push(`${options} (${gib(result.need.total)})`);
+      found.push(`${changes.map(flagged).join(' ')} (${gib(result.need.total)})`);
       break;
     }
   }
@@ -137,9 +144,9 @@ export function gib(bytes: number): string {
  * Says before training starts whether it fits this adapter.
  * @throws TrainingError with the options that would fit, AdawnError for an impossible configuration.
  */
-export async function expectRoom(device: Device, config: UgatitConfig): Promise<void> {
-  checkConfig(config);
-  const result = tryNeed(device, config);
+export async function expectRoom(device: Device, recipe: Recipe, options: CommonOptions): Promise<void> {
+  checkOptions(recipe, options);
+  const result = tryNeed(device, recipe, options);
   const room = await adapterMemory(device);
   if ('need' in result && (!room || result.need.total <= room.bytes)) return;
   const why =
@@ -147,7 +154,7 @@ export async function expectRoom(device: Device, config: UgatitConfig): Promise<
       ? `training needs ${gib(result.need.total)} of GPU memory, ` +
         `${device.name} has ${gib(room!.bytes)} (${room!.source})`
       : result.reason.replace(/: use .*$/, '');
-  const fits = fittingOptions(device, config, room?.bytes ?? Number.POSITIVE_INFINITY);
+  const fits = fittingOptions(device, recipe, options, room?.bytes ?? Number.POSITIVE_INFINITY);
   const advice = fits.length > 0 ? `these fit: ${fits.join(', ')}` : 'no milder options fit either';
   throw new TrainingError(`${why}; ${advice} (npx tsx cli/doctor.ts --plan shows the parts)`);
 }

@@ -1,6 +1,7 @@
-import type { Precision } from '../engine/device/device.ts';
-import type { TuneMode } from '../engine/measure/tuning.node.ts';
-import { DEFAULTS, type UgatitConfig } from '../model/ugatit/ugatit.ts';
+import type { Precision } from '../engine/index.ts';
+import type { TuneMode } from '../engine/node.ts';
+import { type CommonOptions, defaultsOf, type OptionSpec, type Recipe } from '../model/recipe.ts';
+import { DEFAULT_RECIPE, recipeNamed } from '../model/recipes.ts';
 
 /**
  * What decides the numbers of a run: equal options, seed and adapter give equal bits. Kept in config.json.
@@ -9,9 +10,17 @@ export interface RunConfig {
   /** Data set: a name below the data root, a path, or `toy-cat2dog`. */
   readonly data: string;
   readonly dataRoot: string;
-  /** The folder that was found under this name, absolute: a run may be continued from another working folder. */
+  /**
+   * The folder that was found under this name, absolute: a run may be continued from another working folder.
+   */
   readonly dataFolder?: string;
-  readonly model: UgatitConfig;
+  /**
+   * Name of the recipe, or the file it comes from. Absent: U-GAT-IT's, as in runs from before there were
+   * others.
+   */
+  readonly recipe?: string;
+  /** The recipe's options. */
+  readonly model: CommonOptions;
   /** Iterations of the whole schedule. */
   readonly iterations: number;
   readonly lr: number;
@@ -28,11 +37,23 @@ export interface RunConfig {
   readonly tuned?: Readonly<Record<string, string>>;
 }
 
-/** The authors' options; `data` has no default. */
+/** The recipe of a run. @throws AdawnError where its name is not known */
+export const recipeOf = ({ recipe = DEFAULT_RECIPE }: Pick<RunConfig, 'recipe'>): Recipe =>
+  recipeNamed(recipe);
+
+/** The options of a run of this recipe by default; `data` has none. */
+export const defaultRun = (name: string): RunConfig => ({
+  ...DEFAULT_RUN,
+  recipe: name,
+  model: defaultsOf(recipeNamed(name)),
+});
+
+/** The same of the recipe that is taken where none is named. */
 export const DEFAULT_RUN: RunConfig = {
   data: '',
   dataRoot: 'dataset',
-  model: DEFAULTS,
+  recipe: DEFAULT_RECIPE,
+  model: defaultsOf(recipeNamed(DEFAULT_RECIPE)),
   iterations: 1_000_000,
   lr: 1e-4,
   decay: true,
@@ -51,11 +72,23 @@ function alike(value: unknown, template: unknown): boolean {
   return Object.entries(template).every(([name, inner]) => alike(fields[name], inner));
 }
 
-/** The configuration in a JSON text, or null where it is none. Some editors put a byte order mark in front. */
+/** Whether a configuration has every option of its recipe; those that change no number may be absent. */
+function hasOptions({ recipe = DEFAULT_RECIPE, model }: Partial<RunConfig>): boolean {
+  if (typeof recipe !== 'string' || typeof model !== 'object' || model === null) return false;
+  const table = recipeNamed(recipe).options as Record<string, OptionSpec<unknown>>;
+  const needed = Object.entries(table).filter(([, { mayChange }]) => !mayChange);
+  return alike(model, Object.fromEntries(needed.map(([name, option]) => [name, option.default])));
+}
+
+/**
+ * The configuration in a JSON text, or null where it is none. Some editors put a byte order mark in front.
+ */
 export function parseConfig(text: string): RunConfig | null {
   try {
     const value: unknown = JSON.parse(text.replace(/^\uFEFF/, ''));
-    return alike(value, DEFAULT_RUN) ? (value as RunConfig) : null;
+    const config = value as Partial<RunConfig>;
+    const { model: _, recipe: __, ...common } = DEFAULT_RUN;
+    return alike(value, common) && hasOptions(config) ? (config as RunConfig) : null;
   } catch {
     return null;
   }
@@ -70,8 +103,8 @@ export interface Changed {
 
 /** Options that differ between two configurations; what was found or chosen for a run is no option. */
 export function changedOptions(before: RunConfig, now: RunConfig): Changed[] {
-  const flat = ({ model, tuned: _, dataFolder: __, ...rest }: RunConfig) => {
-    const all = { precision: 'full', checkpointActivations: false, ...rest, ...model };
+  const flat = ({ model, tuned: _, dataFolder: __, recipe = DEFAULT_RECIPE, ...rest }: RunConfig) => {
+    const all = { precision: 'full', recipe, ...rest, ...defaultsOf(recipeNamed(recipe)), ...model };
     return new Map(Object.entries(all).map(([name, value]) => [name, JSON.stringify(value)]));
   };
   const [old, next] = [flat(before), flat(now)];

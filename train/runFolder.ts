@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readdir, readFile, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readState } from './checkpoint.ts';
+import { configText, readState } from './checkpoint.ts';
 import { onFiles, TrainingError } from './errors.ts';
 import { isTemporary, makeFolder, writeAtomically } from './formats/file.node.ts';
 import { lockFolder } from './lock.ts';
@@ -62,7 +62,7 @@ async function removeTemporary(folder: RunFolder): Promise<void> {
   }
 }
 
-const isSample = (name: string) => /^(A2B|B2A)_\d{7,}\.png$/.test(name);
+const isSample = (name: string) => /^\w+_\d{7,}\.png$/.test(name);
 const isCheckpoint = (name: string) => /^step_\d{7,}\.safetensors(\.damaged)?$/.test(name);
 
 const elsewhere = 'choose another folder with --out';
@@ -117,8 +117,8 @@ async function demandCheckpoint(folder: RunFolder): Promise<void> {
 }
 
 /**
- * Makes this process the one that trains in a run's folder, and checks that it may: a new run must find nothing
- * that adawn did not write, a continued one a checkpoint. Changes nothing else. Gives what ends it.
+ * Makes this process the one that trains in a run's folder, and checks that it may: a new run must find
+ * nothing that adawn did not write, a continued one a checkpoint. Changes nothing else. Gives what ends it.
  * @throws TrainingError where there is something in the way, or another process trains there
  */
 export async function claimFolder(
@@ -184,6 +184,29 @@ export async function reopenRun(folder: RunFolder, config: RunConfig): Promise<v
 async function writeConfig(folder: RunFolder, config: RunConfig): Promise<void> {
   const bytes = new TextEncoder().encode(`${JSON.stringify(config, null, 2)}\n`);
   await writeAtomically(folder.config, (to) => to.write(bytes));
+}
+
+/**
+ * The recipe that a run's folder names, in its configuration or its newest checkpoint; null where none does.
+ */
+export async function recipeOfFolder(folder: RunFolder): Promise<string | null> {
+  const texts = [
+    async () => readFile(folder.config, 'utf8'),
+    ...(await listCheckpoints(folder)).reverse().map(
+      ({ path }) =>
+        async () =>
+          configText(path),
+    ),
+  ];
+  for (const read of texts) {
+    try {
+      const { recipe } = JSON.parse((await read()).replace(/^\uFEFF/, '')) as Partial<RunConfig>;
+      if (typeof recipe === 'string') return recipe;
+    } catch {
+      // The next one may tell.
+    }
+  }
+  return null;
 }
 
 /**

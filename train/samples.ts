@@ -1,8 +1,20 @@
-import { type Device, withinMemory } from '../engine/device/device.ts';
-import { allocate, release, type Tensor } from '../engine/record/tensor.ts';
-import { dispose, type Program, record, run } from '../engine/run/program.ts';
-import { read, upload } from '../engine/run/transfer.ts';
-import { translate, type Ugatit } from '../model/ugatit/ugatit.ts';
+import {
+  allocate,
+  type Device,
+  dispose,
+  elements,
+  type Program,
+  read,
+  record,
+  release,
+  run,
+  type Shape,
+  type Tensor,
+  upload,
+  withinMemory,
+} from '../engine/index.ts';
+import { drawNoise, type Model, scopeIn } from '../model/model.ts';
+import type { CommonOptions, Translated, Way } from '../model/recipe.ts';
 import { DataError } from './data/errors.ts';
 import type { Dataset } from './data/folder.ts';
 import { composeGrid, toPicture } from './data/grid.ts';
@@ -12,9 +24,6 @@ import type { Picture } from './data/picture.ts';
 import { writePng } from './data/png.ts';
 import type { Warn } from './observers.ts';
 import type { RunConfig } from './options.ts';
-
-/** Which way a grid translates. */
-export type Direction = 'A2B' | 'B2A';
 
 /** The fixed pictures a run's sample grids show. */
 export interface SamplePictures {
@@ -51,60 +60,92 @@ export async function samplePictures(
   return { a: both(train.a, test.a), b: both(train.b, test.b) };
 }
 
-/** Rows of the authors' grid, top to bottom, in terms of the outputs below. */
-const ROWS = ['identity.heatmap', 'identity', 'fake.heatmap', 'fake', 'cycle.heatmap', 'cycle'] as const;
+/** Shape of what a way takes, for one picture. */
+export const inputShape = ({ noise }: Way, options: CommonOptions): Shape =>
+  noise ? noise(options) : [1, options.size, options.size, 3];
 
-function build(model: Ugatit, x: Tensor, direction: Direction): Record<string, Tensor> {
-  const [there, back] =
-    direction === 'A2B' ? (['genA2B', 'genB2A'] as const) : (['genB2A', 'genA2B'] as const);
-  const identity = translate(model, back, x);
-  const fake = translate(model, there, x);
-  const cycle = translate(model, back, fake.image);
-  return {
-    identity: identity.image,
-    'identity.heatmap': identity.heatmap,
-    fake: fake.image,
-    'fake.heatmap': fake.heatmap,
-    cycle: cycle.image,
-    'cycle.heatmap': cycle.heatmap,
-  };
+/** Rows of a grid below the real picture, top to bottom, and which of them are heat maps. */
+interface Grid {
+  readonly outputs: Record<string, Tensor>;
+  readonly maps: ReadonlySet<string>;
 }
 
-/** One column: the real picture, then heat map and picture of identity, translation and reconstruction. */
+/**
+ * Records what a grid of one way shows of a picture: identity (what the way back makes of a picture that is
+ * there already), translation, and there and back; each below its heat map where the model has one.
+ */
+export function gridOf(model: Model, { network, back }: Way, x: Tensor): Grid {
+  const { recipe, options } = model;
+  const apply = (name: string, picture: Tensor) => recipe.translate(scopeIn(model, name), picture, options);
+  const fake = apply(network, x);
+  const rows: Record<string, Translated> = back
+    ? { identity: apply(back, x), fake, cycle: apply(back, fake.image) }
+    : { fake };
+  const outputs: Record<string, Tensor> = {};
+  const maps = new Set<string>();
+  for (const [row, { image, heatmap }] of Object.entries(rows)) {
+    if (heatmap) {
+      outputs[`${row}.heatmap`] = heatmap;
+      maps.add(`${row}.heatmap`);
+    }
+    outputs[row] = image;
+  }
+  return { outputs, maps };
+}
+
+/** One column: the real picture where the way takes one, then the rows of the grid. */
 async function column(
   device: Device,
   program: Program<Record<string, Tensor>>,
   x: Tensor,
   values: Float32Array,
-  size: number,
+  maps: ReadonlySet<string>,
 ): Promise<Picture[]> {
   upload(device, x, values);
   run(program);
-  const pictures = [toPicture(values, size, size)];
-  for (const row of ROWS) {
-    const result = await read(device, program.outputs[row]);
-    const isMap = row.endsWith('.heatmap');
-    pictures.push(isMap ? heatmapPicture(result, size / 4, size / 4, size) : toPicture(result, size, size));
+  const [, height, width, channels] = x.shape;
+  const pictures = channels === 3 ? [toPicture(values, width, height)] : [];
+  const side = program.outputs.fake.shape[1];
+  for (const [row, tensor] of Object.entries(program.outputs)) {
+    const result = await read(device, tensor);
+    const [, h, w] = tensor.shape;
+    pictures.push(maps.has(row) ? heatmapPicture(result, h, w, side) : toPicture(result, w, h));
   }
   return pictures;
 }
 
-/** Columns of a grid, picture by picture. @throws the reason of `stop` when that is aborted */
+/**
+ * What the columns of a grid show: pictures of the domain that the way takes, or noise that is always the
+ * same.
+ */
+function inputsOf({ from, noise }: Way, { a, b }: SamplePictures, options: CommonOptions): Float32Array[] {
+  if (from) return (from === 'A' ? a : b).map(({ values }) => values);
+  const count = elements(noise!(options));
+  return Array.from({ length: 2 * SAMPLE_COLUMNS }, (_, i) => drawNoise(0, 'sample', i, count));
+}
+
+/** Columns of a grid, input by input. @throws the reason of `stop` when that is aborted */
 async function columns(
-  model: Ugatit,
-  direction: Direction,
+  model: Model,
+  way: Way,
   x: Tensor,
-  pictures: readonly TestPicture[],
+  inputs: readonly Float32Array[],
   stop: AbortSignal,
 ): Promise<Picture[][]> {
-  const { device, config } = model;
+  const { device } = model;
   const check = () => stop.throwIfAborted();
-  const program = await record(device, () => build(model, x, direction), check);
+  let maps: ReadonlySet<string> = new Set();
+  const build = () => {
+    const grid = gridOf(model, way, x);
+    maps = grid.maps;
+    return grid.outputs;
+  };
+  const program = await record(device, build, check);
   try {
     const made: Picture[][] = [];
-    for (const { values } of pictures) {
+    for (const values of inputs) {
       check();
-      made.push(await column(device, program, x, values, config.size));
+      made.push(await column(device, program, x, values, maps));
     }
     return made;
   } finally {
@@ -113,26 +154,22 @@ async function columns(
 }
 
 /**
- * Translates the pictures of one domain and writes the grid: a column a picture, seven rows, as the authors
- * lay theirs out. Its memory is taken for the call only.
+ * Translates the pictures of one domain and writes the grid: a column a picture, the rows of `gridOf` below
+ * it. Its memory is taken for the call only.
  * @throws the reason of `stop` when that is aborted before all is translated; nothing is written then
  */
 export async function writeSampleGrid(
-  model: Ugatit,
-  direction: Direction,
+  model: Model,
+  way: Way,
   pictures: SamplePictures,
   path: string,
   stop: AbortSignal,
 ): Promise<void> {
-  const { device, config } = model;
+  const { device, options } = model;
   const free = (tensor: Tensor) => release(device, tensor);
-  const x = await withinMemory(
-    device,
-    () => allocate(device, [1, config.size, config.size, 3], 'sample'),
-    free,
-  );
+  const x = await withinMemory(device, () => allocate(device, inputShape(way, options), 'sample'), free);
   try {
-    const made = await columns(model, direction, x, direction === 'A2B' ? pictures.a : pictures.b, stop);
+    const made = await columns(model, way, x, inputsOf(way, pictures, options), stop);
     const rows = made[0].map((_, r) => made.map((column) => column[r]));
     await writePng(path, composeGrid(rows));
   } finally {

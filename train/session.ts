@@ -1,26 +1,42 @@
-import { checkDevice, type Device, finish } from '../engine/device/device.ts';
-import { adamHyper } from '../engine/ops/adam.ts';
-import { place } from '../engine/record/place.ts';
-import { allocate, type FlatBuffer, flatBuffer, release, type Tensor } from '../engine/record/tensor.ts';
-import { dispose, type Program, record, run, runInPortions } from '../engine/run/program.ts';
 import {
   beginRead,
   cancelRead,
+  checkDevice,
+  type Device,
+  dispose,
+  type FlatBuffer,
+  finish,
   finishRead,
+  flatBuffer,
   type Piece,
+  type Program,
+  place,
   type Reading,
+  record,
+  run,
+  runInPortions,
+  type Tensor,
   upload,
-} from '../engine/run/transfer.ts';
-import { type Losses, trainingStep } from '../model/ugatit/trainingStep.ts';
-import type { Ugatit } from '../model/ugatit/ugatit.ts';
+} from '../engine/index.ts';
+import {
+  allocateInputs,
+  freeInputs,
+  type Inputs,
+  type Model,
+  recordStep,
+  setHypers,
+  setNoise,
+} from '../model/model.ts';
 import type { Batch } from './data/loader.ts';
 
 /** A recorded training step with its inputs, and the losses of the last steps on the GPU. */
 export interface Session {
-  readonly model: Ugatit;
+  readonly model: Model;
+  /** Of the random inputs. */
+  readonly seed: number;
   readonly step: Program<Record<string, Tensor>>;
   readonly lossNames: readonly string[];
-  readonly inputs: { readonly a: Tensor; readonly b: Tensor; readonly hyper: Tensor };
+  readonly inputs: Inputs;
   /** Each loss at a boundary of its own, written by the step: the terms, and the totals summed from them. */
   readonly losses: readonly FlatBuffer[];
   /** News of the steps that were submitted and not yet read, oldest first, on their way to the host. */
@@ -36,7 +52,11 @@ export const IN_FLIGHT = 2;
 /** Floats between two losses in the flat buffer. */
 const SLOT = 64;
 
-function placeLosses(device: Device, names: readonly string[], losses: Losses): FlatBuffer {
+function placeLosses(
+  device: Device,
+  names: readonly string[],
+  losses: Readonly<Record<string, Tensor>>,
+): FlatBuffer {
   const parts = names.map((label) => ({ label, shape: [1] }));
   const flat = flatBuffer(device, parts, 'losses');
   names.forEach((name, i) => {
@@ -52,48 +72,42 @@ export interface PlacedLosses {
 }
 
 /** Records the training step inside `record` or `trace`, with every loss in memory that stays. */
-export function recordStep(model: Ugatit, { a, b, hyper }: Session['inputs']): PlacedLosses {
-  const result = trainingStep(model, a, b, hyper);
-  const names = Object.keys(result.losses);
-  const isTotal = (name: string) => name === 'D.loss' || name === 'G.loss';
+export function recordWithLosses(model: Model, inputs: Inputs): PlacedLosses {
+  const { all, totals } = recordStep(model, inputs);
   // A dispatch that reads terms and writes a total must find them in different buffers.
-  const groups = [names.filter((n) => !isTotal(n)), names.filter(isTotal)];
-  const buffers = groups.map((group) => placeLosses(model.device, group, result.losses));
+  const groups = [Object.keys(all).filter((name) => !totals.includes(name)), [...totals]];
+  const buffers = groups.map((group) => placeLosses(model.device, group, all));
   return { names: groups.flat(), buffers };
 }
 
 /** Records the training step of a model: compiles kernels, plans memory, and allocates it. */
 export async function openSession(
-  model: Ugatit,
+  model: Model,
   onCompile?: (done: number, total: number) => void,
+  seed = 0,
 ): Promise<Session> {
-  const { device, config } = model;
-  const shape = [config.batch, config.size, config.size, 3];
-  const inputs = {
-    a: allocate(device, shape, 'batch A'),
-    b: allocate(device, shape, 'batch B'),
-    hyper: allocate(device, [4], 'Adam numbers'),
-  };
+  const { device } = model;
+  const inputs = allocateInputs(model);
   let losses: PlacedLosses = { names: [], buffers: [] };
   const build = () => {
-    losses = recordStep(model, inputs);
+    losses = recordWithLosses(model, inputs);
     return {};
   };
   const step = await record(device, build, onCompile).catch((error) => {
-    freeTensors(device, inputs, losses.buffers);
+    freeTensors(model, inputs, losses.buffers);
     throw error;
   });
   reserveReadings(model, losses.buffers);
-  return { model, step, lossNames: losses.names, inputs, losses: losses.buffers, flying: [] };
+  return { model, seed, step, lossNames: losses.names, inputs, losses: losses.buffers, flying: [] };
 }
 
-function freeTensors(device: Device, inputs: Session['inputs'], losses: readonly FlatBuffer[]): void {
-  for (const tensor of Object.values(inputs)) release(device, tensor);
-  for (const { buffer } of losses) device.pool.release(buffer);
+function freeTensors(model: Model, inputs: Inputs, losses: readonly FlatBuffer[]): void {
+  freeInputs(model, inputs);
+  for (const { buffer } of losses) model.device.pool.release(buffer);
 }
 
 /** What the host hears of a step: its losses, and which networks are lost. */
-function piecesOf({ health }: Ugatit, losses: readonly FlatBuffer[]): Piece[] {
+function piecesOf({ health }: Model, losses: readonly FlatBuffer[]): Piece[] {
   const [flags] = health.flags.views;
   const { buffer, offset, bytes } = flags.storage!;
   return [
@@ -103,17 +117,18 @@ function piecesOf({ health }: Ugatit, losses: readonly FlatBuffer[]): Piece[] {
 }
 
 /** Has the pool make what the steps in flight copy their news to, so that none of them makes any. */
-function reserveReadings(model: Ugatit, losses: readonly FlatBuffer[]): void {
+function reserveReadings(model: Model, losses: readonly FlatBuffer[]): void {
   const { device } = model;
   const readings = Array.from({ length: IN_FLIGHT + 1 }, () => beginRead(device, piecesOf(model, losses)));
   for (const reading of readings) cancelRead(device, reading);
 }
 
-function uploadInputs({ model, inputs }: Session, batch: Batch, number: number, lr: number): void {
+function uploadInputs({ model, inputs, seed }: Session, batch: Batch, number: number, lr: number): void {
   const { device } = model;
-  upload(device, inputs.a, batch.a);
-  upload(device, inputs.b, batch.b);
-  upload(device, inputs.hyper, adamHyper(number, lr));
+  upload(device, inputs.real.A, batch.a);
+  upload(device, inputs.real.B, batch.b);
+  setNoise(model, inputs, seed, number);
+  setHypers(model, inputs.hypers, number, lr);
 }
 
 /** Submits one iteration; returns without waiting for the GPU. `number` counts from 1. */
@@ -125,10 +140,10 @@ export function runStep(session: Session, batch: Batch, number: number, lr: numb
 }
 
 /**
- * The same for the first iteration of a session, which may take minutes where the driver compiles kernels when
- * they first run; waits for it.
- * @param between called every now and then; what it throws ends the iteration half-way, and the model is of no
- * use then
+ * The same for the first iteration of a session, which may take minutes where the driver compiles kernels
+ * when they first run; waits for it.
+ * @param between called every now and then; what it throws ends the iteration half-way, and the model is of
+ *   no use then
  */
 export async function runFirstStep(
   session: Session,
@@ -182,5 +197,5 @@ export async function closeSession(session: Session): Promise<void> {
   await finish(model.device);
   dispose(step);
   for (const reading of flying.splice(0)) cancelRead(model.device, reading);
-  freeTensors(model.device, inputs, losses);
+  freeTensors(model, inputs, losses);
 }

@@ -2,7 +2,7 @@ import { rename } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { CheckpointError } from '../engine/errors.ts';
 import { initialising } from '../model/ensemble.ts';
-import type { Ugatit } from '../model/ugatit/ugatit.ts';
+import { ensemblesOf, type Model } from '../model/model.ts';
 import { loadCheckpoint, loadWeights } from './checkpoint.ts';
 import type { Warn } from './observers.ts';
 import type { RunConfig } from './options.ts';
@@ -10,7 +10,7 @@ import { listCheckpoints, type RunFolder } from './runFolder.ts';
 import { weightsFile } from './weights.ts';
 
 /** Restores the newest checkpoint that is whole; damaged ones are put aside. Null where there is none. */
-async function restore(model: Ugatit, folder: RunFolder, warn: Warn): Promise<number | null> {
+async function restore(model: Model, folder: RunFolder, warn: Warn): Promise<number | null> {
   const checkpoints = (await listCheckpoints(folder)).reverse();
   const damaged: { path: string; error: CheckpointError }[] = [];
   for (const { path } of checkpoints) {
@@ -39,7 +39,7 @@ async function restore(model: Ugatit, folder: RunFolder, warn: Warn): Promise<nu
  * whose newest checkpoint is taken), or from the seed.
  */
 export async function prepareModel(
-  model: Ugatit,
+  model: Model,
   config: RunConfig,
   folder: RunFolder,
   resume: boolean,
@@ -48,7 +48,7 @@ export async function prepareModel(
   const restored = resume ? await restore(model, folder, warn) : null;
   if (restored !== null) return restored;
   // The moments start at zero; weights that --init has not are those of the seed.
-  for (const _ of initialising(model.device, [model.generators, model.discriminators], config.seed)) {
+  for (const _ of initialising(model.device, ensemblesOf(model), config.seed)) {
     await new Promise((turn) => setImmediate(turn)); // signals have their turn
   }
   if (config.init) await loadWeights(await weightsFile(config.init, warn), model, warn);

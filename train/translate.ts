@@ -1,15 +1,25 @@
-import type { Device } from '../engine/device/device.ts';
 import { CheckpointError } from '../engine/errors.ts';
-import { allocate, release, type Tensor } from '../engine/record/tensor.ts';
-import { dispose, type Program, record, run } from '../engine/run/program.ts';
-import { read, upload } from '../engine/run/transfer.ts';
-import type { GeneratorConfig } from '../model/ugatit/generator.ts';
-import { createTranslator, freeTranslator, runTranslator } from '../model/ugatit/inference.ts';
+import {
+  allocate,
+  type Device,
+  dispose,
+  type Program,
+  read,
+  record,
+  release,
+  run,
+  type Tensor,
+  upload,
+} from '../engine/index.ts';
+import type { Way } from '../model/recipe.ts';
+import { createTranslator, freeTranslator, runTranslator } from '../model/translator.ts';
+import { type UgatitConfig, ugatit } from '../model/ugatit/ugatit.ts';
 import { preprocess } from './data/augment.ts';
 import { toPicture } from './data/grid.ts';
 import { heatmapPicture } from './data/heatmap.ts';
 import type { Picture } from './data/picture.ts';
-import { type CheckpointView, openCheckpoint } from './formats/checkpoint.ts';
+import { openCheckpoint } from './formats/checkpoint.ts';
+import type { CheckpointView } from './formats/view.ts';
 import type { Warn } from './observers.ts';
 import { generatorConfig, loadGenerator } from './weights.ts';
 
@@ -24,7 +34,7 @@ export interface TranslatedPicture {
 
 /** A generator loaded from a file, ready to translate pictures one at a time. */
 export interface PictureTranslator {
-  readonly config: GeneratorConfig;
+  readonly config: UgatitConfig;
   /** Translates a picture of any size (resized to the model's); the heat map shows where it looked. */
   translate(picture: Picture): Promise<TranslatedPicture>;
   close(): void;
@@ -61,13 +71,13 @@ export async function openTranslator(
   size?: number,
   warn: Warn = () => {},
 ): Promise<PictureTranslator> {
-  const network = direction === 'AtoB' ? 'genA2B' : 'genB2A';
+  const way = ugatit.ways[direction === 'AtoB' ? 'A2B' : 'B2A'];
   const view = await openCheckpoint(path);
   try {
-    const config = generatorConfig(view, network, size);
+    const config = generatorConfig(view, way.network, size);
     if (config.size % 4 !== 0)
       throw new CheckpointError(`--size must be a multiple of 4, got ${config.size}`);
-    return await openGenerator(device, view, network, config, warn);
+    return await openGenerator(device, view, way, config, warn);
   } finally {
     await view.close();
   }
@@ -77,24 +87,24 @@ export async function openTranslator(
 async function openGenerator(
   device: Device,
   view: CheckpointView,
-  network: string,
-  config: GeneratorConfig,
+  way: Way,
+  config: UgatitConfig,
   warn: Warn,
 ): Promise<PictureTranslator> {
   const { size } = config;
-  const translator = createTranslator(device, config);
+  const translator = createTranslator(device, ugatit, config, way);
   let x: Tensor | undefined;
   const free = () => {
     if (x) release(device, x);
     freeTranslator(translator);
   };
   try {
-    await loadGenerator(view, network, translator, warn);
+    await loadGenerator(view, way.network, translator, warn);
     const input = allocate(device, [1, size, size, 3], 'picture');
     x = input;
     const program = await record(device, () => {
       const { image, heatmap } = runTranslator(translator, input);
-      return { image, heatmap };
+      return { image, heatmap: heatmap! };
     });
     return {
       config,

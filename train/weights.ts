@@ -1,17 +1,15 @@
 /** Where weights come from: the file that a path means, and the generator in a file. */
+
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CheckpointError } from '../engine/errors.ts';
 import { setTensor } from '../model/parameters.ts';
-import type { GeneratorConfig } from '../model/ugatit/generator.ts';
-import { LONE, type Translator } from '../model/ugatit/inference.ts';
-import {
-  type Architecture,
-  type CheckpointView,
-  describeArchitecture,
-  matchTensors,
-} from './formats/checkpoint.ts';
+import { LONE, type Translator } from '../model/translator.ts';
+import { DEFAULTS, type UgatitConfig } from '../model/ugatit/ugatit.ts';
+import { type Architecture, describeArchitecture } from './formats/architecture.ts';
 import { explainLack } from './formats/explain.ts';
+import { matchTensors } from './formats/match.ts';
+import type { CheckpointView } from './formats/view.ts';
 import type { Warn } from './observers.ts';
 import { listCheckpoints, runFolder } from './runFolder.ts';
 
@@ -59,7 +57,7 @@ function sizeOf(view: CheckpointView, found: Architecture, asked: number | undef
  * @param size side of the pictures, where it is asked for
  * @throws CheckpointError when the file has no such generator
  */
-export function generatorConfig(view: CheckpointView, network: string, size?: number): GeneratorConfig {
+export function generatorConfig(view: CheckpointView, network: string, size?: number): UgatitConfig {
   const found = describeArchitecture(view, [network]);
   if (found.networks.length > 0 && !found.networks.includes(network)) {
     const other = found.networks.some((name) => name.startsWith('gen')) ? ': try the other --direction' : '';
@@ -71,14 +69,14 @@ export function generatorConfig(view: CheckpointView, network: string, size?: nu
     const part = missing ? ', but a part of one (FC.0.weight is missing, or no matrix)' : '';
     throw new CheckpointError(explainLack(view, network, `holds no generator of U-GAT-IT${part}`));
   }
-  return { light, ch, nRes, size: sizeOf(view, found, size) };
+  return { ...DEFAULTS, light, ch, nRes, size: sizeOf(view, found, size) };
 }
 
 /** Fills a translator with the generator called `network` in the file, or the one that it holds alone. */
 export async function loadGenerator(
   view: CheckpointView,
   network: string,
-  { device, ensemble }: Translator,
+  { device, ensemble }: Pick<Translator, 'device' | 'ensemble'>,
   warn: Warn,
 ): Promise<void> {
   const { parameters } = ensemble;

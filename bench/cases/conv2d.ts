@@ -1,9 +1,13 @@
-import type { Device } from '../../engine/device/device.ts';
-import { chooseConv } from '../../engine/ops/conv2d/choose.ts';
-import { type ConvOptions, conv2d, convSizes } from '../../engine/ops/conv2d.ts';
-import { withRecorder } from '../../engine/record/recorder.ts';
-import { show } from '../../engine/record/shape.ts';
-import { makeTensor } from '../../engine/record/tensor.ts';
+import {
+  type ConvOptions,
+  chooseConv,
+  conv2d,
+  convSizes,
+  type Device,
+  makeTensor,
+  show,
+  withRecorder,
+} from '../../engine/index.ts';
 import { values } from '../../test/cases/types.ts';
 import { type OpWork, prepareOp } from '../prepare.ts';
 import { checkConv } from '../reference.ts';
@@ -54,7 +58,7 @@ const PASSES = { forward: [], backwardInput: ['x'], backwardWeight: ['w'], train
 
 /** Paths of conv2d to time beside the chosen one. */
 const PATHS = [
-  ...['columns', 'winograd', 'winogradTiledSmall', 'winogradTiledLarge'],
+  ...['columns', 'columnsTiled', 'taps', 'winograd', 'winogradTiledSmall', 'winogradTiledLarge'],
   ...['gather', 'gatherTiled', 'gatherTiledSmall', 'gatherTiledLarge'],
   ...['gatherMixedSmall', 'gatherMixedLarge', 'gatherMatrixSmall', 'gatherMatrixLarge'],
 ];

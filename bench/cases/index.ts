@@ -1,4 +1,4 @@
-import type { Device } from '../../engine/device/device.ts';
+import type { Device } from '../../engine/index.ts';
 import type { BenchCase } from '../types.ts';
 import { convCases } from './conv2d.ts';
 import { networkCases } from './networks.ts';

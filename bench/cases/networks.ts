@@ -1,18 +1,21 @@
-import type { Device, Variants } from '../../engine/device/device.ts';
-import { paperDevice } from '../../engine/device/paper.ts';
-import { vjp } from '../../engine/grad/autograd.ts';
-import { allocate, release, type Tensor } from '../../engine/record/tensor.ts';
-import { dispose, record, run, trace } from '../../engine/run/program.ts';
-import { upload } from '../../engine/run/transfer.ts';
-import { initialise } from '../../model/ensemble.ts';
 import {
-  createTranslator,
-  freeTranslator,
-  runTranslator,
-  type Translator,
-} from '../../model/ugatit/inference.ts';
-import { trainingStep } from '../../model/ugatit/trainingStep.ts';
-import { createUgatit, DEFAULTS, freeUgatit, type UgatitConfig } from '../../model/ugatit/ugatit.ts';
+  allocate,
+  type Device,
+  dispose,
+  paperDevice,
+  record,
+  release,
+  run,
+  type Tensor,
+  trace,
+  upload,
+  type Variants,
+  vjp,
+} from '../../engine/index.ts';
+import { initialise } from '../../model/ensemble.ts';
+import { allocateInputs, createModel, ensemblesOf, freeModel, recordStep } from '../../model/model.ts';
+import { createTranslator, freeTranslator, runTranslator, type Translator } from '../../model/translator.ts';
+import { DEFAULTS, type UgatitConfig, ugatit } from '../../model/ugatit/ugatit.ts';
 import { values } from '../../test/cases/types.ts';
 import { closeSession, openSession, runStep } from '../../train/session.ts';
 import { flopsOf } from '../flops.ts';
@@ -33,7 +36,11 @@ const picture = (size: number, seed: number) =>
   Float32Array.from(values([1, size, size, 3], seed, 0.5).data, (v) => Math.min(Math.max(v, -1), 1));
 
 /** The generator on a picture, and its weights' gradients where asked for. */
-function buildGenerator(model: Translator, x: Tensor, dy: Tensor | null): Record<string, Tensor> {
+function buildGenerator(
+  model: Translator<UgatitConfig>,
+  x: Tensor,
+  dy: Tensor | null,
+): Record<string, Tensor> {
   const { image } = runTranslator(model, x);
   if (!dy) return { image };
   const grads = vjp([image], [dy], [...model.ensemble.parameters.tensors.values()].flat());
@@ -53,12 +60,12 @@ function generatorCase(config: UgatitConfig, backward: boolean, naive: boolean):
     naive: naive ? ALL_NAIVE : undefined,
     countFlops(device) {
       const paper = paperDevice(device);
-      const model = createTranslator(paper, config);
+      const model = createTranslator(paper, ugatit, config, ugatit.ways.A2B);
       const [x, dy] = inputs(paper);
       return flopsOf(paper, () => buildGenerator(model, x, backward ? dy : null));
     },
     open: () => async (device) => {
-      const model = createTranslator(device, config);
+      const model = createTranslator(device, ugatit, config, ugatit.ways.A2B);
       initialise(device, [model.ensemble], 1);
       const [x, dy] = inputs(device);
       upload(device, x, picture(size, 1));
@@ -82,11 +89,9 @@ function generatorCase(config: UgatitConfig, backward: boolean, naive: boolean):
 }
 
 function stepOn(paper: Device, config: UgatitConfig): () => Record<string, Tensor> {
-  const { batch, size } = config;
-  const model = createUgatit(paper, config);
-  const [a, b] = ['a', 'b'].map((label) => allocate(paper, [batch, size, size, 3], label));
-  const hyper = allocate(paper, [4], 'hyper');
-  return () => trainingStep(model, a, b, hyper).losses;
+  const model = createModel(paper, ugatit, config);
+  const inputs = allocateInputs(model);
+  return () => ({ ...recordStep(model, inputs).all });
 }
 
 /** The whole training iteration. */
@@ -107,8 +112,8 @@ export function stepCase(config: UgatitConfig, naive: boolean): BenchCase {
       trace(paper, stepOn(paper, config));
     },
     open: () => async (device) => {
-      const model = createUgatit(device, config);
-      initialise(device, [model.generators, model.discriminators], 1);
+      const model = createModel(device, ugatit, config);
+      initialise(device, ensemblesOf(model), 1);
       const session = await openSession(model);
       return {
         steps: session.step.steps,
@@ -120,7 +125,7 @@ export function stepCase(config: UgatitConfig, naive: boolean): BenchCase {
         },
         async dispose() {
           await closeSession(session);
-          freeUgatit(model);
+          freeModel(model);
         },
       };
     },

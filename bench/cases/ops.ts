@@ -1,4 +1,4 @@
-import { show } from '../../engine/record/shape.ts';
+import { show } from '../../engine/index.ts';
 import { cases as camCases } from '../../test/cases/cam.ts';
 import { spectraInputs } from '../../test/cases/camLogits.ts';
 import { allCases } from '../../test/cases/index.ts';

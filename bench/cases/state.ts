@@ -1,11 +1,22 @@
-import type { Device } from '../../engine/device/device.ts';
-import { vjp } from '../../engine/grad/autograd.ts';
-import { ADAM_HYPER, adamHyper, adamStep } from '../../engine/ops/adam.ts';
-import { spectra, spectralNorm } from '../../engine/ops/spectralNorm.ts';
-import { elements, show } from '../../engine/record/shape.ts';
-import { allocate, release, type Tensor } from '../../engine/record/tensor.ts';
-import { dispose, record, run } from '../../engine/run/program.ts';
-import { read, upload } from '../../engine/run/transfer.ts';
+import {
+  ADAM_HYPER,
+  adamHyper,
+  adamStep,
+  allocate,
+  type Device,
+  dispose,
+  elements,
+  read,
+  record,
+  release,
+  run,
+  show,
+  spectra,
+  spectralNorm,
+  type Tensor,
+  upload,
+  vjp,
+} from '../../engine/index.ts';
 import { adamReference } from '../../test/cases/adam.ts';
 import { powerIteration, spectralReference } from '../../test/cases/spectralNorm.ts';
 import { type HostArray, values } from '../../test/cases/types.ts';

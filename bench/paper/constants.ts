@@ -1,5 +1,5 @@
-import { fullText, type KernelSpec, kernelKey, specialise } from '../../engine/device/kernel.ts';
 import { AdawnError } from '../../engine/errors.ts';
+import { fullText, type KernelSpec, kernelKey, specialise } from '../../engine/index.ts';
 
 /** What a kernel's text says of a launch besides what it computes. */
 export interface KernelFacts {

@@ -1,7 +1,5 @@
-import type { Device } from '../../engine/device/device.ts';
-import { type KernelSpec, kernelKey } from '../../engine/device/kernel.ts';
 import { AdawnError } from '../../engine/errors.ts';
-import type { Launch } from '../../engine/record/recorder.ts';
+import { type Device, type KernelSpec, kernelKey, type Launch } from '../../engine/index.ts';
 import type { UgatitConfig } from '../../model/ugatit/ugatit.ts';
 import { naiveFlops } from '../flops.ts';
 import type { AssumptionName } from './assumptions.ts';

@@ -1,10 +1,15 @@
-import type { Device, Precision } from '../../engine/device/device.ts';
-import { blankDevice } from '../../engine/device/paper.ts';
-import { usePrecision } from '../../engine/device/precision.ts';
-import { allocate, type Tensor } from '../../engine/record/tensor.ts';
-import { type Recording, trace } from '../../engine/run/program.ts';
-import { createUgatit, type UgatitConfig } from '../../model/ugatit/ugatit.ts';
-import { recordStep } from '../../train/session.ts';
+import {
+  blankDevice,
+  type Device,
+  type Precision,
+  type Recording,
+  type Tensor,
+  trace,
+  usePrecision,
+} from '../../engine/index.ts';
+import { allocateInputs, createModel } from '../../model/model.ts';
+import { type UgatitConfig, ugatit } from '../../model/ugatit/ugatit.ts';
+import { recordWithLosses } from '../../train/session.ts';
 import type { Card } from './cards.ts';
 
 /** Limits as Dawn reports them of cards with enough memory: what recording asks for. */
@@ -48,13 +53,12 @@ export interface PaperIteration extends Recording<Record<string, Tensor>> {
 
 /** One training iteration as a session on that device would record it. */
 export function recordIteration(paper: Device, config: UgatitConfig): PaperIteration {
-  const model = createUgatit(paper, config);
-  const shape = [config.batch, config.size, config.size, 3];
-  const [a, b] = ['A', 'B'].map((domain) => allocate(paper, shape, `batch ${domain}`));
-  const hyper = allocate(paper, [4], 'Adam numbers');
+  const model = createModel(paper, ugatit, config);
+  const inputs = allocateInputs(model);
   const recording = trace(paper, () => {
-    recordStep(model, { a, b, hyper });
+    recordWithLosses(model, inputs);
     return {};
   });
-  return { ...recording, uploaded: [a, b, hyper] };
+  const { real, hypers } = inputs;
+  return { ...recording, uploaded: [real.A, real.B, ...hypers.flat.views] };
 }

@@ -1,4 +1,4 @@
-import type { KernelSpec } from '../../engine/device/kernel.ts';
+import type { KernelSpec } from '../../engine/index.ts';
 import { tiledRows, tiledWeights, winogradProduct } from './products.ts';
 import { bytesIn, type Rule, type Site, shapeOf, tableIn } from './work.ts';
 
@@ -123,10 +123,23 @@ export const RULES: Readonly<Record<string, Rule>> = {
   },
   // Next to an edge a pixel's image is added to what it holds by then; in a corner, where few are, three are.
   'conv2d/fold': () => ({ waits: 2 }),
+  // A load a tap that sees a pixel; of a stride S only every S-th tap on each axis does.
+  'conv2d/gatherTaps:main': loop((k) => k.K ** 2),
+  'conv2d/gatherTaps:backward': loop((k) => (k.UP * Math.ceil(k.K / k.S)) ** 2),
+  // Of each number of a plane a load as well, mostly of what a neighbour has loaded.
+  'conv2d/spreadTaps:main': both(
+    loop((k) => k.K),
+    (site) => ({ asked: 2 * bytesIn(site, 1) }),
+  ),
+  'conv2d/spreadTaps:backward': both(
+    loop((k) => k.UP ** 2 * k.K),
+    (site) => ({ asked: 2 * bytesIn(site, 1) }),
+  ),
   'conv2d/sumTaps': once,
   'conv2d/tiledRows': tiledRows,
   'conv2d/tiledWeights': tiledWeights,
-  // Splits, and of each the places of an element: behind six numbers the table has those of all K² elements.
+  'conv2d/transpose': once,
+  // Splits, and of each the places of an element: the table holds six numbers, then places of all K² elements.
   'conv2d/unpackWeights': (site) => {
     const places = (shapeOf(site, 0)[0] - 6) / site.launch.grid[2];
     const turns = shapeOf(site, 1)[0] * places;

@@ -1,6 +1,12 @@
-import { addFlagsOf } from '../../engine/device/kernel.ts';
-import type { Launch } from '../../engine/record/recorder.ts';
-import { bytesOf, offsetInRoot, rootOf, storageOf, type Tensor } from '../../engine/record/tensor.ts';
+import {
+  addFlagsOf,
+  bytesOf,
+  type Launch,
+  offsetInRoot,
+  rootOf,
+  storageOf,
+  type Tensor,
+} from '../../engine/index.ts';
 import type { Work } from './work.ts';
 
 /** Bytes a launch touches, each once. */

@@ -1,6 +1,12 @@
-import type { MemoryPlan } from '../../engine/plan/plan.ts';
-import type { Launch } from '../../engine/record/recorder.ts';
-import { bytesOf, offsetInRoot, rootOf, storageOf, type Tensor } from '../../engine/record/tensor.ts';
+import {
+  bytesOf,
+  type Launch,
+  type MemoryPlan,
+  offsetInRoot,
+  rootOf,
+  storageOf,
+  type Tensor,
+} from '../../engine/index.ts';
 
 /** Which launches wait until those before have ended. */
 export interface Waits {

@@ -1,5 +1,4 @@
-import type { Launch } from '../../engine/record/recorder.ts';
-import { bytesOf, type Tensor } from '../../engine/record/tensor.ts';
+import { bytesOf, type Launch, type Tensor } from '../../engine/index.ts';
 import { factsOf, type KernelFacts } from './constants.ts';
 import { numbersOf } from './launches.ts';
 
@@ -19,8 +18,8 @@ export interface Rounds {
   /** Rounds of all workgroups, and of the one that has most. */
   readonly all: number;
   readonly longest: number;
-  /** Operands come number by number, not as vec4f. */
-  readonly unaligned: boolean;
+  /** Operands of the two that come number by number, not as vec4f. */
+  readonly single: number;
 }
 
 /** What a launch does, as far as its time depends on it. */

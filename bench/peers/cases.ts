@@ -1,11 +1,11 @@
 import type { ParameterSpec } from '../../model/spec.ts';
-import { generatorSpecs } from '../../model/ugatit/generator.ts';
+import { generatorSpecs } from '../../model/ugatit/networks.ts';
 import {
   DEFAULTS,
   DISCRIMINATORS,
   GENERATORS,
-  networkSpecs,
   type UgatitConfig,
+  ugatit,
 } from '../../model/ugatit/ugatit.ts';
 import { values } from '../../test/cases/types.ts';
 import type { HostTensor, HostTensors, Task } from './protocol.ts';
@@ -156,8 +156,9 @@ function stepCase(): PeerCase {
     flops: null,
     tolerance: 1e-2,
     inputs() {
+      const networks = ugatit.networks(NETWORKS);
       const nets = [...GENERATORS, ...DISCRIMINATORS].map((name, i) =>
-        parameters(networkSpecs(NETWORKS, name, Number.POSITIVE_INFINITY), 1000 * (i + 1), `${name}.`),
+        parameters(networks[name].specs(Number.POSITIVE_INFINITY), 1000 * (i + 1), `${name}.`),
       );
       return Object.assign({ a: picture(size, 1), b: picture(size, 2) }, ...nets);
     },

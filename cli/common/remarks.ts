@@ -3,10 +3,10 @@
  * concern nothing that adawn uses, and Dawn has no switch for them.
  */
 const REMARK =
-  /^Warning: maxDynamic(?:Uniform|Storage)BuffersPerPipelineLayout artificially reduced from \d+ to \d+ .*\n/gm;
+  /^Warning: maxDynamic(?:Uniform|Storage)BuffersPerPipelineLayout artificially reduced from \d+ to .*\n/gm;
 const BEGIN = 'Warning: maxDynamic';
 
-/** A part of a line waits this long (milliseconds) for the rest: whoever writes one of these writes it whole. */
+/** A part of a line waits this long (milliseconds) for the rest; whoever writes these writes them whole. */
 const PATIENCE_MS = 100;
 
 /** Takes bytes and passes them on as they come, without those lines; `end` passes on what is held back. */

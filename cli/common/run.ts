@@ -4,8 +4,8 @@ import { AdawnError } from '../../engine/errors.ts';
 export class UsageError extends AdawnError {}
 
 /**
- * What to print for anything thrown: the message alone where it was written for the user (every error that adawn
- * throws on purpose), or the stack when it is a bug of ours.
+ * What to print for anything thrown: the message alone where it was written for the user (every error that
+ * adawn throws on purpose), or the stack when it is a bug of ours.
  */
 export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);

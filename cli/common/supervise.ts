@@ -1,7 +1,8 @@
 /**
- * Import this first in a command that uses a GPU. The `tsx` command kills its process when that does not answer
- * a signal within 60 ms, which a process that trains cannot promise. So under `tsx` the command runs once more
- * in a process of its own, and this one only waits for it, passes signals on, and hands on what it says.
+ * Import this first in a command that uses a GPU. The `tsx` command kills its process when that does not
+ * answer a signal within 60 ms, which a process that trains cannot promise. So under `tsx` the command runs
+ * once more in a process of its own, and this one only waits for it, passes signals on, and hands on what it
+ * says.
  */
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';

@@ -1,13 +1,15 @@
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
-import { PRECISIONS } from '../../engine/device/precision.ts';
-import { TUNE_MODES } from '../../engine/measure/tuning.node.ts';
+import { PRECISIONS } from '../../engine/index.ts';
+import { TUNE_MODES } from '../../engine/node.ts';
+import type { Recipe } from '../../model/recipe.ts';
+import { DEFAULT_RECIPE, recipeNames } from '../../model/recipes.ts';
+import { addRecipeFlags } from './recipeFlags.ts';
 import { checkValues, failWithUsage } from './run.ts';
 
 // Defaults are described, not set: a continued run must tell what was asked for from what was not.
-export const trainFlags = yargs(hideBin(process.argv))
+const common = yargs(hideBin(process.argv))
   .scriptName('npx tsx cli/train.ts')
-  .usage('$0 --data NAME|PATH [options]\n\nTrains U-GAT-IT on two folders of unpaired pictures.')
   .epilogue(
     'Ctrl-C saves and ends the run; so does the loss of its terminal. To have it go on without one:\n' +
       '  nohup npx tsx cli/train.ts ... > run.log 2>&1 &\n' +
@@ -37,35 +39,11 @@ export const trainFlags = yargs(hideBin(process.argv))
     describe: 'a new order each epoch; --no-shuffle keeps them sorted',
   })
   .option('threads', { group: 'Data:', number: true, describe: 'threads that decode pictures' })
-  .option('light', {
-    group: 'Model:',
-    boolean: true,
-    defaultDescription: 'true',
-    describe: 'the smaller generator',
-  })
-  .option('full', {
-    group: 'Model:',
-    boolean: true,
-    describe: 'the full generator (1 GiB more weights at 256)',
-  })
-  .option('size', {
-    group: 'Model:',
-    number: true,
-    defaultDescription: '256',
-    describe: 'side of the pictures',
-  })
-  .option('ch', { group: 'Model:', number: true, defaultDescription: '64', describe: 'base channels' })
-  .option('n-res', {
-    group: 'Model:',
-    number: true,
-    defaultDescription: '4',
-    describe: 'residual blocks a side',
-  })
-  .option('dis-layers', {
+  .option('model', {
     group: 'Model:',
     string: true,
-    defaultDescription: '7,5',
-    describe: 'layers of the global and local discriminators (fewer for pictures below 96)',
+    defaultDescription: DEFAULT_RECIPE,
+    describe: `what is trained: ${recipeNames().join(', ')}, or a file of yours that exports a recipe`,
   })
   .option('init', {
     group: 'Model:',
@@ -83,48 +61,12 @@ export const trainFlags = yargs(hideBin(process.argv))
     number: true,
     describe: 'end this run after so many more iterations',
   })
-  .option('batch', {
-    group: 'Training:',
-    number: true,
-    defaultDescription: '1',
-    describe: 'pictures a step and domain',
-  })
   .option('lr', { group: 'Training:', number: true, defaultDescription: '0.0001', describe: 'learning rate' })
   .option('decay', {
     group: 'Training:',
     boolean: true,
     defaultDescription: 'true',
     describe: 'the rate falls to 0 over the second half; --no-decay keeps it',
-  })
-  .option('weight-decay', {
-    group: 'Training:',
-    number: true,
-    defaultDescription: '0.0001',
-    describe: 'of Adam',
-  })
-  .option('adv-weight', {
-    group: 'Training:',
-    number: true,
-    defaultDescription: '1',
-    describe: 'of the GAN loss',
-  })
-  .option('cycle-weight', {
-    group: 'Training:',
-    number: true,
-    defaultDescription: '10',
-    describe: 'of cycle loss',
-  })
-  .option('identity-weight', {
-    group: 'Training:',
-    number: true,
-    defaultDescription: '10',
-    describe: 'of identity',
-  })
-  .option('cam-weight', {
-    group: 'Training:',
-    number: true,
-    defaultDescription: '1000',
-    describe: 'of attention',
   })
   .option('seed', {
     group: 'Training:',
@@ -137,12 +79,6 @@ export const trainFlags = yargs(hideBin(process.argv))
     choices: TUNE_MODES,
     defaultDescription: 'auto on a GPU, off on a processor',
     describe: 'time kernels against each other first (once per adapter and layer; then it is known)',
-  })
-  .option('checkpoint-activations', {
-    group: 'Training:',
-    boolean: true,
-    defaultDescription: 'false',
-    describe: 'less GPU memory for more time: residual blocks are computed twice; the same numbers',
   })
   .option('precision', {
     group: 'Training:',
@@ -187,4 +123,24 @@ export const trainFlags = yargs(hideBin(process.argv))
   .version(false)
   .fail(failWithUsage);
 
-export type TrainArgs = Awaited<typeof trainFlags.argv>;
+/** The model, the folder and whether it is a continuation, before any other flag is looked at. */
+export function firstFlags(): { model?: string; out?: string; resume: boolean } {
+  const { model, out, resume } = yargs(hideBin(process.argv))
+    .option('model', { string: true })
+    .option('out', { string: true })
+    .option('resume', { boolean: true, default: false })
+    .help(false)
+    .version(false)
+    .exitProcess(false)
+    .fail(false)
+    .parseSync();
+  return { model, out, resume };
+}
+
+/** All flags of a training run of this recipe. */
+export const trainFlags = (recipe: Recipe) =>
+  addRecipeFlags(common, recipe).usage(
+    `$0 --data NAME|PATH [options]\n\nTrains ${recipe.title} on two folders of unpaired pictures.`,
+  );
+
+export type TrainArgs = Awaited<typeof common.argv>;

@@ -1,6 +1,6 @@
-import type { Device } from '../../engine/device/device.ts';
+import type { Device } from '../../engine/index.ts';
 import type { Observer } from '../../train/observers.ts';
-import type { LoopOptions, RunConfig } from '../../train/options.ts';
+import { type LoopOptions, type RunConfig, recipeOf } from '../../train/options.ts';
 import { Progress } from './progress.ts';
 import { describeError } from './run.ts';
 
@@ -14,7 +14,7 @@ const SIGNALS: readonly Signal[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
  * Ends the process as the system does on this signal. `process.exit` would run the driver's and Dawn's own
  * ends, which crash while Dawn compiles or computes. Files are whole at any moment.
  */
-function die(signal: Signal | 'SIGKILL'): void {
+function die(signal: Signal): void {
   process.removeAllListeners(signal);
   process.kill(process.pid, signal);
 }
@@ -28,9 +28,8 @@ export const endsOnHangup = (streams: readonly { isTTY?: boolean }[]) =>
 
 /**
  * Aborts on the first Ctrl-C (or SIGTERM, or the loss of the terminal), so that the run saves and ends; a
- * second Ctrl-C ends it at once. So does the death of the process that supervises this one (kill -9): whoever
- * resumes the run at once must not meet a process that still writes to it. An error that nobody caught aborts
- * too: what was trained is saved first.
+ * second Ctrl-C ends it at once. The death of the process that supervises this one (kill -9) aborts too, and
+ * so does an error that nobody caught: what was trained is saved first.
  */
 export function stopOnSignals(): { signal: AbortSignal; dispose(): void } {
   const controller = new AbortController();
@@ -54,7 +53,7 @@ export function stopOnSignals(): { signal: AbortSignal; dispose(): void } {
     process.exitCode = 1;
     controller.abort();
   };
-  const end = () => die('SIGKILL');
+  const end = () => controller.abort();
   for (const name of SIGNALS) process.on(name, stop);
   process.on('uncaughtException', crash).on('disconnect', end);
   process.channel?.unref(); // it alone must not keep the process alive
@@ -65,16 +64,17 @@ export function stopOnSignals(): { signal: AbortSignal; dispose(): void } {
   return { signal: controller.signal, dispose };
 }
 
-/** The progress bar of a training run: step, rate, time left, D and G loss. */
-export function progressObserver(device: Device, config: RunConfig, options: LoopOptions): Observer {
-  const { model } = config;
-  const { light, size, ch, batch } = model;
-  const kind = `${light ? 'light' : 'full'} ${size}x${size}, ch ${ch}, batch ${batch}`;
-  console.log(`U-GAT-IT ${kind} on ${config.data}, ${device.name}`);
-  let bar: Progress | null = null;
+/** The two losses that say most, in a few digits: `D 0.493, G 21.5`. */
+function headline(losses: Readonly<Record<string, number>>): string {
+  const totals = Object.entries(losses).filter(([name]) => /\bloss$/.test(name) && !name.includes('_'));
+  const shown = (totals.length >= 2 ? totals : Object.entries(losses)).slice(0, 2);
+  return shown.map(([name, v]) => `${name.replace(/\.loss$/, '')} ${v.toPrecision(3)}`).join(', ');
+}
+
+/** Says what is done before the first step. */
+function beginning(): Observer {
   let compiled = 0;
   let timing: Progress | null = null;
-  let last: number | undefined;
   return {
     tuning(done, total) {
       timing ??= new Progress(total, { label: 'timing kernels', unit: 'layers' });
@@ -86,17 +86,28 @@ export function progressObserver(device: Device, config: RunConfig, options: Loo
       if (chosen > 0) console.error(`kernels ${hash}: the tuner chose those of ${chosen} layers`);
     },
     compiling(done, total) {
-      // A line at the start and one at the end say enough: the compiler works in bursts.
+      // A line at the start says enough: the compiler works in bursts.
       if (compiled === 0) console.error(`compiling ${total} kernels`);
       compiled = done;
     },
+  };
+}
+
+/** The progress bar of a training run: step, rate, time left, D and G loss. */
+export function progressObserver(device: Device, config: RunConfig, options: LoopOptions): Observer {
+  const { title, describe } = recipeOf(config);
+  console.log(`${title} ${describe(config.model)} on ${config.data}, ${device.name}`);
+  let bar: Progress | null = null;
+  let last: number | undefined;
+  return {
+    ...beginning(),
     steps(records) {
       if (records.length === 0) return;
       const { step, losses } = records[records.length - 1];
       last ??= Math.min(config.iterations, records[0].step - 1 + options.stopAfter);
       // The rate counts from here: before, kernels were compiled.
       bar ??= new Progress(last, { start: step });
-      bar.update(step, `D ${losses['D.loss'].toFixed(3)}, G ${losses['G.loss'].toFixed(1)}`);
+      bar.update(step, headline(losses));
     },
     sample(_, files) {
       bar?.log(`sample pictures: ${files.join(' ')}`);

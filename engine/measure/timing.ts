@@ -20,6 +20,8 @@ export interface TimingOptions {
   readonly sampleMs?: number;
   /** Milliseconds spent on each competitor, about; one sample is taken in any case. */
   readonly budgetMs?: number;
+  /** When aborted, its reason is thrown. */
+  readonly stop?: AbortSignal;
 }
 
 /** Two time stamps of a device, and what brings them to the host. */
@@ -159,11 +161,12 @@ export async function race(
   competitors: readonly (readonly Step[])[],
   options: TimingOptions = {},
 ): Promise<Timing[]> {
-  const { samples = 9, sampleMs = 20, budgetMs = 1000 } = options;
+  const { samples = 9, sampleMs = 20, budgetMs = 1000, stop } = options;
   const entries: Entry[] = [];
   for (const steps of competitors) {
     // The first run compiles in some drivers; the second tells how often to repeat, and is the sample of what
     // takes long.
+    stop?.throwIfAborted();
     await timeOnce(watch, steps, 1);
     const expected = await timeOnce(watch, steps, 1);
     const most = Math.max(1, Math.floor(MOST_LAUNCHES / steps.length));
@@ -173,6 +176,7 @@ export async function race(
   }
   for (let round = 0; round < samples; round++) {
     for (const entry of entries) {
+      stop?.throwIfAborted();
       if (entry.times.length >= 1 && entry.spent > budgetMs) continue;
       const before = performance.now();
       const ms = await timeOnce(watch, entry.steps, entry.repeats);

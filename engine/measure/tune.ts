@@ -42,7 +42,9 @@ export interface TuneOptions {
   /** When aborted, what was found so far is the result. */
   readonly stop?: AbortSignal;
   readonly onProgress?: (done: number, total: number, key: string) => void;
-  /** Told of candidates whose values differ from the preferred one's, and of choices that were not reached. */
+  /**
+   * Told of candidates whose values differ from the preferred one's, and of choices that were not reached.
+   */
   readonly warn?: (message: string) => void;
 }
 
@@ -73,16 +75,24 @@ function difference(a: Float32Array, b: Float32Array): number {
 type Recorded = Awaited<ReturnType<typeof record<Record<string, Tensor>>>>;
 
 /** A candidate's program: the op and the gradients of all its inputs. */
-async function recordTrial(device: Device, choice: Choice, variant: string, trial: Trial, t: Trials) {
+async function recordTrial(
+  device: Device,
+  choice: Choice,
+  variant: string,
+  trial: Trial,
+  t: Trials,
+  onCompile?: () => void,
+) {
   const before = device.variants;
   device.variants = { ...before, [choice.op]: variant };
   try {
-    return await record(device, (): Record<string, Tensor> => {
+    const build = (): Record<string, Tensor> => {
       const y = trial.run(t.inputs);
       t.dy ??= random(device, y.shape, 'dy');
       const grads = vjp([y], [t.dy], Object.values(t.inputs));
       return { y, ...Object.fromEntries(grads.map((g, i) => [`g${i}`, g])) };
-    });
+    };
+    return await record(device, build, onCompile);
   } finally {
     device.variants = before;
   }
@@ -100,44 +110,57 @@ async function outputsOf(device: Device, program: Recorded): Promise<Float32Arra
   return list;
 }
 
-/** The fastest candidate among those that compute what the preferred one computes. */
-async function tuneOne(
-  watch: Stopwatch,
+interface Candidate {
+  readonly name: string;
+  readonly program: Recorded;
+}
+
+/** Adds the candidates that compile, and that compute what the preferred one computes; that one first. */
+async function recordCandidates(
+  device: Device,
   choice: Choice,
+  trial: Trial,
+  t: Trials,
+  programs: Candidate[],
   { warn = () => {}, stop }: TuneOptions,
-): Promise<string> {
+): Promise<void> {
+  const check = () => stop?.throwIfAborted();
+  const key = choiceKey(choice.op, choice.sizes);
+  const names = [choice.preferred, ...choice.candidates.filter((name) => name !== choice.preferred)];
+  let expected: Float32Array[] | null = null;
+  for (const name of names) {
+    check();
+    const program = await recordTrial(device, choice, name, trial, t, check).catch((error: unknown) => {
+      // What this driver's compiler refuses is no candidate; without the preferred one nothing runs.
+      if (name === names[0] || !(error instanceof KernelError)) throw error;
+      warn(`${key}: ${name}: ${error.message.split('\n')[0]}`);
+      return null;
+    });
+    if (!program) continue;
+    programs.push({ name, program });
+    const values = await outputsOf(device, program);
+    expected ??= values;
+    const error = Math.max(...values.map((v, i) => difference(v, expected![i])));
+    if (error <= TOLERANCE) continue;
+    dispose(programs.pop()!.program);
+    warn(`${key}: ${name} differs from ${names[0]} by ${error.toExponential(1)}`);
+  }
+}
+
+/** The fastest candidate among those that compute what the preferred one computes. */
+async function tuneOne(watch: Stopwatch, choice: Choice, options: TuneOptions): Promise<string> {
   const { device } = watch;
   const trial = TRIALS[choice.op](choice.sizes);
   const shapes = Object.entries(trial.inputs);
   const inputs = Object.fromEntries(shapes.map(([name, shape]) => [name, random(device, shape, name)]));
   const t: Trials = { inputs, dy: null };
-  const names = [choice.preferred, ...choice.candidates.filter((name) => name !== choice.preferred)];
-  const programs: { name: string; program: Recorded }[] = [];
-  let expected: Float32Array[] | null = null;
+  const programs: Candidate[] = [];
   try {
-    for (const name of names) {
-      stop?.throwIfAborted();
-      const key = choiceKey(choice.op, choice.sizes);
-      const program = await recordTrial(device, choice, name, trial, t).catch((error: unknown) => {
-        // What this driver's compiler refuses is no candidate; without the preferred one nothing runs.
-        if (name === names[0] || !(error instanceof KernelError)) throw error;
-        warn(`${key}: ${name}: ${error.message.split('\n')[0]}`);
-        return null;
-      });
-      if (!program) continue;
-      programs.push({ name, program });
-      const values = await outputsOf(device, program);
-      expected ??= values;
-      const error = Math.max(...values.map((v, i) => difference(v, expected![i])));
-      if (error <= TOLERANCE) continue;
-      dispose(programs.pop()!.program);
-      warn(`${key}: ${name} differs from ${names[0]} by ${error.toExponential(1)}`);
-    }
+    await recordCandidates(device, choice, trial, t, programs, options);
     if (programs.length < 2) return choice.preferred;
     const steps = programs.map(({ program }) => program.steps);
-    const times = (await race(watch, steps, { samples: 3, sampleMs: 3, budgetMs: 300 })).map(
-      ({ min }) => min,
-    );
+    const limits = { samples: 3, sampleMs: 3, budgetMs: 300, stop: options.stop };
+    const times = (await race(watch, steps, limits)).map(({ min }) => min);
     return programs[times.indexOf(Math.min(...times))].name;
   } finally {
     for (const { program } of programs) dispose(program);

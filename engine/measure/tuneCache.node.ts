@@ -37,8 +37,8 @@ export function tuneCachePath(): string | null {
 }
 
 /**
- * Changes whenever a kernel does, or what decides how kernels are launched (tiles, splits, variants): the times
- * are no longer what was measured.
+ * Changes whenever a kernel does, or what decides how kernels are launched (tiles, splits, variants): the
+ * times are no longer what was measured.
  */
 function codeHash(): string {
   const hash = createHash('sha256');

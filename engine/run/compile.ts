@@ -5,8 +5,9 @@ import { untilDone } from '../device/waiting.ts';
 import type { Launch } from '../record/recorder.ts';
 
 /**
- * Kernels that compile at once. Each keeps a thread of Dawn's busy, and a failure (or whoever stops the work by
- * throwing in `onCompile`) waits for those under way, since Dawn crashes when a process ends in their midst.
+ * Kernels that compile at once. Each keeps a thread of Dawn's busy, and a failure (or whoever stops the work
+ * by throwing in `onCompile`) waits for those under way, since Dawn crashes when a process ends in their
+ * midst.
  */
 const COMPILE_AT_ONCE = 32;
 

@@ -178,7 +178,7 @@ export async function runInPortions(
     done = end;
     const ms = performance.now() - start;
     if (ms > PORTION_MS) most = Math.max(1, Math.floor(most / 2));
-    else if (ms < PORTION_MS / 4) most *= 2;
+    else if (ms < PORTION_MS / 4) most = Math.min(2 * most, LAUNCHES_PER_SUBMIT);
   }
 }
 

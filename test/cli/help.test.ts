@@ -3,7 +3,10 @@ import { inPairs, run } from './process.ts';
 
 /** Every command: groups of options, and something of its examples. */
 const COMMANDS: [args: string[], parts: string[]][] = [
-  [['train'], ['Data:', 'Model:', 'Training:', 'Results:', '--no-augment', '--data toy-cat2dog']],
+  [
+    ['train'],
+    ['Data:', 'Model:', 'Training:', 'Results:', '--no-augment', '--data toy-cat2dog', 'nohup npx'],
+  ],
   [['translate'], ['What:', 'How:', '--direction BtoA']],
   [['convert'], ['How:', '--net genA2B']],
   [['data'], ['Commands:', 'data.ts prepare photos/cats']],

@@ -1,11 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** The `tsx` command, which users start our commands with. */
-const TSX = createRequire(import.meta.url).resolve('tsx/cli');
+/** The `tsx` command, which users start our commands with, and what Node imports instead of it. */
+const { resolve } = createRequire(import.meta.url);
+const TSX = resolve('tsx/cli');
+const LOADER = pathToFileURL(resolve('tsx')).href;
 
 /** A command that ended. */
 export interface Ended {
@@ -27,20 +29,25 @@ export interface StartOptions {
   readonly env?: Record<string, string>;
   /** Start it with the tsx command, as users do, instead of the quicker `node --import tsx`. */
   readonly tsx?: boolean;
+  /** Working folder; default the project's. */
+  readonly cwd?: string;
 }
 
 /** Starts `cli/NAME.ts`. */
 export function start(name: string, args: readonly string[], options: StartOptions = {}): Running {
   const script = `${root}cli/${name}.ts`;
-  const command = options.tsx ? [TSX, script] : ['--import', 'tsx', script];
+  const command = options.tsx ? [TSX, script] : ['--import', LOADER, script];
   const env = { ...process.env, NO_COLOR: '1', ...options.env };
-  const child = spawn(process.execPath, [...command, ...args], { cwd: root, env, stdio: 'pipe' });
+  const { cwd = root } = options;
+  const child = spawn(process.execPath, [...command, ...args], { cwd, env, stdio: 'pipe' });
   let [out, err] = ['', ''];
   child.stdout!.on('data', (chunk) => (out += chunk));
   child.stderr!.on('data', (chunk) => (err += chunk));
-  const ended = new Promise<Ended>((resolve, reject) => {
+  const ended = new Promise<Ended>((done, reject) => {
     child.on('error', reject);
-    child.on('close', (code, signal) => resolve({ code, signal, out, err: withoutDawn(err) }));
+    child.on('close', (code, signal) =>
+      done({ code, signal, out, err: options.tsx ? err : withoutDawn(err) }),
+    );
   });
   const shows = (text: string | RegExp) =>
     new Promise<void>((resolve, reject) => {
@@ -60,7 +67,7 @@ export function run(name: string, ...args: string[]): Promise<Ended> {
   return start(name, args).ended;
 }
 
-/** Dawn's own remarks on lavapipe's limits. */
+/** Dawn's own remarks on lavapipe's limits, which users do not see: a process between leaves them out. */
 const withoutDawn = (text: string) => text.replace(/^Warning: maxDynamic.*\n/gm, '');
 
 /** Runs what is given, two at a time: there may be two cores only. */

@@ -1,10 +1,10 @@
-import { copyFile, mkdir, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, realpath, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { drawPictures } from '../train/pictures.ts';
-import { type Ended, inPairs, run, TINY_ARGS } from './process.ts';
+import { type Ended, inPairs, run, start, TINY_ARGS } from './process.ts';
 
 const SIX = fileURLToPath(new URL('../formats/fixtures/six.safetensors', import.meta.url));
 const TOY = ['--data', 'toy-cat2dog'];
@@ -159,6 +159,25 @@ test('a model that does not fit into memory: said at once, with options that fit
   expect(ended.err).not.toContain('compiling');
 });
 
-test('an adapter that does not exist', async () => {
-  expectError(await run('train', ...TOY, '--adapter', 'voodoo2'), /no adapter matching "voodoo2" found/);
+test('an adapter that does not exist: those that do are named', async () => {
+  expectError(
+    await run('train', ...TOY, '--adapter', 'voodoo2'),
+    /no adapter matching "voodoo2" found: give a part of ".+", or leave out --adapter for the best one/,
+  );
+});
+
+test('a run goes on from another working folder, with its pictures written another way', async () => {
+  await drawPictures(join(root, 'dataset', 'cats'), { train: 2, test: 1, size: 32 });
+  const out = join(root, 'wandering');
+  const every = ['--sample-every', '0', '--save-every', '0', '--stop-after', '1'];
+  const step = async (cwd: string, ...args: string[]) => {
+    const ended = await start('train', [...every, '--out', out, ...args], { cwd }).ended;
+    expect(ended.err).not.toMatch(/error|warning/);
+    expect(ended.code).toBe(0);
+  };
+  await step(root, '--data', 'cats', ...TINY_ARGS);
+  await step(tmpdir(), '--resume', '--threads', '1');
+  await step(join(root, 'dataset'), '--resume', '--threads', '1', '--data', './../dataset/cats/');
+  const config = JSON.parse(await readFile(join(out, 'config.json'), 'utf8'));
+  expect(config).toMatchObject({ data: 'cats', dataFolder: await realpath(join(root, 'dataset', 'cats')) });
 });

@@ -165,6 +165,14 @@ describe('progress', () => {
     expect(written).toHaveLength(6);
   });
 
+  it('shows no rate of what took no time', () => {
+    const { progress, written, advance } = record(false, 6);
+    progress.update(3);
+    advance(0.002);
+    progress.update(6, 'loss 1');
+    expect(written).toEqual(['train 3/6\n', 'train 6/6, loss 1\n']);
+  });
+
   it('redraws one line on a terminal and keeps messages above it', () => {
     const { progress, written, advance } = record(true);
     advance(4);

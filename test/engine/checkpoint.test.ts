@@ -13,6 +13,7 @@ import { spectralNorm } from '../../engine/ops/spectralNorm.ts';
 import { allocate, release, type Tensor } from '../../engine/record/tensor.ts';
 import { type Recording, trace } from '../../engine/run/program.ts';
 import { evaluate, read, tensorFrom } from '../../engine/run/transfer.ts';
+import { ensemblesOf } from '../../model/model.ts';
 import { DEFAULTS, type UgatitConfig } from '../../model/ugatit/ugatit.ts';
 import { readLosses, runStep } from '../../train/session.ts';
 import { values } from '../cases/types.ts';
@@ -169,10 +170,10 @@ describe('the training step with recomputed residual blocks', () => {
       for (let step = 1; step <= 2; step++) runStep(session, batchOf(config, step), step, 1e-3);
       const losses = await readLosses(session);
       const state: Record<string, unknown> = { losses };
-      const { generators, discriminators, gradients: grads } = session.model;
-      const ensembles = [generators, discriminators];
+      const ensembles = ensemblesOf(session.model);
+      const grads = Object.values(session.model.trained).map(({ gradients }) => gradients);
       const groups = ensembles.flatMap(({ parameters, u, v }) => [parameters, u, v]);
-      for (const [i, group] of [...groups, grads.g, grads.d].entries()) {
+      for (const [i, group] of [...groups, ...grads].entries()) {
         for (const [name, tensors] of group.tensors) {
           for (const tensor of tensors) state[`${i} ${name}`] = await read(gpu.device, tensor);
         }

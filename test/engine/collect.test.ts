@@ -65,7 +65,7 @@ async function collected(
   const outputs = await evaluate(gpu.device, () => {
     const collecting = collection(ensemble, gradientGroup);
     for (const loss of losses) collect(collecting, 'net', [[loss()], [scalar(1)]], [], { missing });
-    if (missing) optimise(collecting, ['net'], hyper, 0);
+    if (missing) optimise(collecting, ['net'], hyper, {});
     return Object.fromEntries(
       names.map((name) => {
         const terms = losses.map((loss) => gradients(loss(), [parameter(name)])[0]);
@@ -149,7 +149,7 @@ describe('collecting refuses', () => {
   });
 
   test('a step of the optimiser with gradients that nobody collected', async () => {
-    const one = step((c) => optimise(c, ['net'], hyper, 0));
+    const one = step((c) => optimise(c, ['net'], hyper, {}));
     await expect(one).rejects.toThrow(/optimise: no gradient of net\.a \[64\] was collected/);
   });
 });

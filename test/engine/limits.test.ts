@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openDevice } from '../../engine/device/device.node.ts';
 import { closeDevice, type Device } from '../../engine/device/device.ts';
-import { createUgatit, freeUgatit } from '../../model/ugatit/ugatit.ts';
+import { createModel, freeModel } from '../../model/model.ts';
+import { ugatit } from '../../model/ugatit/ugatit.ts';
 import { useDevice } from '../device.ts';
 import { lossesOf } from '../train/session.ts';
 import { TINY } from './models.ts';
@@ -73,9 +74,9 @@ describe('the big linear layer of the full model', () => {
     const { maxBinding } = gpu.device;
     gpu.device.maxBinding = 240 * 1024; // the layer has 576 KiB
     try {
-      const model = createUgatit(gpu.device, full);
-      const blocks = model.generators.parameters.tensors.get('genA2B.FC.0.weight')!;
-      freeUgatit(model);
+      const model = createModel(gpu.device, ugatit, full);
+      const blocks = model.trained.G.ensemble.parameters.tensors.get('genA2B.FC.0.weight')!;
+      freeModel(model);
       expect(blocks.length).toBeGreaterThan(2);
       expectSame(await lossesOf(gpu.device, full), whole);
     } finally {

@@ -3,18 +3,15 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import {
-  type CheckpointView,
-  matchTensors,
-  openCheckpoint,
-  openCheckpointSource,
-} from '../../train/formats/checkpoint.ts';
+import { openCheckpoint, openCheckpointSource } from '../../train/formats/checkpoint.ts';
 import { convert } from '../../train/formats/convert.ts';
 import { memorySource } from '../../train/formats/file.node.ts';
 import type { HostTensor } from '../../train/formats/hostTensor.ts';
+import { matchTensors } from '../../train/formats/match.ts';
 import { splitName } from '../../train/formats/names.ts';
 import { parseSafetensors, serializeSafetensors } from '../../train/formats/safetensors.ts';
 import { writeTorch } from '../../train/formats/torch/write.ts';
+import type { CheckpointView } from '../../train/formats/view.ts';
 import { generatorConfig } from '../../train/weights.ts';
 import { bits, contents, fixture, inFolder } from './files.ts';
 

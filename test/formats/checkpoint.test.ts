@@ -1,8 +1,10 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { describeArchitecture, matchTensors, openCheckpoint } from '../../train/formats/checkpoint.ts';
+import { describeArchitecture } from '../../train/formats/architecture.ts';
+import { openCheckpoint } from '../../train/formats/checkpoint.ts';
 import { convert } from '../../train/formats/convert.ts';
+import { matchTensors } from '../../train/formats/match.ts';
 import { serializeSafetensors } from '../../train/formats/safetensors.ts';
 import { bytesOf, fixturePath, inFolder, makeZip, readAll, u16 } from './files.ts';
 

@@ -4,11 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { deflateRawSync } from 'node:zlib';
-import { type CheckpointView, openCheckpointSource } from '../../train/formats/checkpoint.ts';
+import { openCheckpointSource } from '../../train/formats/checkpoint.ts';
 import { memorySource } from '../../train/formats/file.node.ts';
 import { type HostTensor, toBytes } from '../../train/formats/hostTensor.ts';
 import { parseSafetensors } from '../../train/formats/safetensors.ts';
 import { crc32 } from '../../train/formats/torch/crc32.ts';
+import type { CheckpointView } from '../../train/formats/view.ts';
 
 /** PyTorch files and the safetensors file that says what each holds (fixtures/make.py wrote both). */
 export const TWINS: Record<string, string> = {

@@ -1,12 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import {
-  type CheckpointView,
-  matchTensors,
-  openCheckpoint,
-  openCheckpointSource,
-} from '../../train/formats/checkpoint.ts';
+import { openCheckpoint, openCheckpointSource } from '../../train/formats/checkpoint.ts';
 import { memorySource } from '../../train/formats/file.node.ts';
+import { matchTensors } from '../../train/formats/match.ts';
 import { serializeSafetensors } from '../../train/formats/safetensors.ts';
+import type { CheckpointView } from '../../train/formats/view.ts';
 import { generatorConfig } from '../../train/weights.ts';
 import { bytesOf, fixturePath } from './files.ts';
 import { file, global, pickle, tensor, text } from './pickles.ts';

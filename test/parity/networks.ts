@@ -8,8 +8,7 @@ import { toAuthors } from '../../model/layout.ts';
 import { getTensor, setTensor } from '../../model/parameters.ts';
 import { type Scope, scopeOf } from '../../model/scope.ts';
 import type { ParameterSpec } from '../../model/spec.ts';
-import { discriminator, discriminatorSpecs } from '../../model/ugatit/discriminator.ts';
-import { generator, generatorSpecs } from '../../model/ugatit/generator.ts';
+import { discriminator, discriminatorSpecs, generator, generatorSpecs } from '../../model/ugatit/networks.ts';
 import { type Golden, maxError, nhwc, openGolden, toNhwc } from './golden.ts';
 
 /** Error of one tensor, ours and PyTorch float32's, against float64 (max |difference| / max |value|). */

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { read } from '../../engine/run/transfer.ts';
 import { initialise } from '../../model/ensemble.ts';
-import { createUgatit, DEFAULTS, freeUgatit } from '../../model/ugatit/ugatit.ts';
+import { createModel, ensemblesOf, freeModel } from '../../model/model.ts';
+import { DEFAULTS, ugatit } from '../../model/ugatit/ugatit.ts';
 import { closeSession, openSession, readLosses, runStep } from '../../train/session.ts';
 import { useDevice } from '../device.ts';
 import { goldenFiles } from './golden.ts';
@@ -104,8 +105,8 @@ describe('three training iterations against PyTorch in float64', () => {
 async function fiveSteps(): Promise<Float32Array[]> {
   const { device } = gpu;
   const size = 24;
-  const model = createUgatit(device, { ...DEFAULTS, size, ch: 4, nRes: 1, disLayers: [4, 3] });
-  initialise(device, [model.generators, model.discriminators], 7);
+  const model = createModel(device, ugatit, { ...DEFAULTS, size, ch: 4, nRes: 1, disLayers: [4, 3] });
+  initialise(device, ensemblesOf(model), 7);
   const session = await openSession(model);
   const picture = (seed: number) => {
     const values = new Float32Array(size * size * 3);
@@ -117,13 +118,13 @@ async function fiveSteps(): Promise<Float32Array[]> {
   }
   const rows = await readLosses(session);
   const state: Float32Array[] = [Float32Array.from(rows.flatMap((losses) => Object.values(losses)))];
-  for (const { parameters, u, v, moments } of [model.generators, model.discriminators]) {
+  for (const { parameters, u, v, moments } of ensemblesOf(model)) {
     for (const group of [parameters, u, v, moments!.first, moments!.second]) {
       for (const tensor of [...group.tensors.values()].flat()) state.push(await read(device, tensor));
     }
   }
   await closeSession(session);
-  freeUgatit(model);
+  freeModel(model);
   return state;
 }
 

@@ -1,7 +1,8 @@
 import type { Device } from '../../engine/device/device.ts';
+import { createModel, ensemblesOf, freeModel, type Model } from '../../model/model.ts';
 import { getTensor, type ParameterGroup, setTensor } from '../../model/parameters.ts';
 import type { ParameterSpec } from '../../model/spec.ts';
-import { createUgatit, DEFAULTS, freeUgatit, type Ugatit } from '../../model/ugatit/ugatit.ts';
+import { DEFAULTS, type UgatitConfig, ugatit } from '../../model/ugatit/ugatit.ts';
 import { closeSession, openSession, readLosses, runStep } from '../../train/session.ts';
 import { type Golden, maxError, normError, openGolden, toNhwc } from './golden.ts';
 
@@ -58,11 +59,20 @@ function openRecording(path: string): Recording {
   return { config, f64, f32, init: beside(config.init), inputs: beside(config.inputs) };
 }
 
-function modelOf(device: Device, { config, init }: Recording): Ugatit {
+function modelOf(device: Device, { config, init }: Recording): Model<UgatitConfig> {
   const { light, ch, n_res: nRes, img_size: size, batch, weight_decay: weightDecay } = config;
   const disLayers = config.dis_layers ?? DEFAULTS.disLayers;
-  const model = createUgatit(device, { ...DEFAULTS, light, ch, nRes, size, batch, weightDecay, disLayers });
-  for (const { parameters, u, v } of [model.generators, model.discriminators]) {
+  const model = createModel(device, ugatit, {
+    ...DEFAULTS,
+    light,
+    ch,
+    nRes,
+    size,
+    batch,
+    weightDecay,
+    disLayers,
+  });
+  for (const { parameters, u, v } of ensemblesOf(model)) {
     for (const group of [parameters, u, v]) {
       for (const spec of group.specs) setTensor(device, group, spec, init.f32(spec.name));
     }
@@ -128,7 +138,7 @@ function comparer(recording: Recording, errors: TrainingError[]) {
 type Compare = ReturnType<typeof comparer>;
 
 async function compareGroup(
-  model: Ugatit,
+  model: Model<UgatitConfig>,
   kind: TrainingError['kind'],
   group: ParameterGroup,
   nameOf: (spec: ParameterSpec) => string,
@@ -141,16 +151,21 @@ async function compareGroup(
 }
 
 /** Everything the recording has of iteration `step`, after it has run. */
-async function compareState(model: Ugatit, step: number, recording: Recording, compare: Compare) {
+async function compareState(
+  model: Model<UgatitConfig>,
+  step: number,
+  recording: Recording,
+  compare: Compare,
+) {
   const to = { recording, compare };
   const at = `it${step}`;
-  const { generators, discriminators, gradients } = model;
-  await compareGroup(model, 'gradient', gradients.d, (s) => `${at}.D.grad.${s.name}`, to);
-  await compareGroup(model, 'gradient', gradients.g, (s) => `${at}.G.grad.${s.name}`, to);
-  for (const group of [discriminators.u, discriminators.v]) {
+  const { G, D } = model.trained;
+  await compareGroup(model, 'gradient', D.gradients, (s) => `${at}.D.grad.${s.name}`, to);
+  await compareGroup(model, 'gradient', G.gradients, (s) => `${at}.G.grad.${s.name}`, to);
+  for (const group of [D.ensemble.u, D.ensemble.v]) {
     await compareGroup(model, 'power', group, (s) => `${at}.G.buffer.${s.name}`, to);
   }
-  for (const { parameters, moments } of [generators, discriminators]) {
+  for (const { parameters, moments } of ensemblesOf(model)) {
     await compareGroup(model, 'parameter', parameters, (s) => `${at}.param.${s.name}`, to);
     await compareGroup(model, 'moment', moments!.first, (s) => `${at}.adam.m.${s.name}`, to);
     await compareGroup(model, 'moment', moments!.second, (s) => `${at}.adam.v.${s.name}`, to);
@@ -165,7 +180,8 @@ export interface Replay {
   readonly rhos: [number, number][];
 }
 
-async function rhoRange({ device, generators }: Ugatit): Promise<[number, number]> {
+async function rhoRange({ device, trained }: Model<UgatitConfig>): Promise<[number, number]> {
+  const generators = trained.G.ensemble;
   const values: number[] = [];
   for (const spec of generators.parameters.specs.filter((s) => s.role === 'rho')) {
     values.push(...(await getTensor(device, generators.parameters, spec)));
@@ -192,6 +208,6 @@ export async function replayTraining(device: Device, path: string): Promise<Repl
     rhos.push(await rhoRange(model));
   }
   await closeSession(session);
-  freeUgatit(model);
+  freeModel(model);
   return { lr: config.lr, errors, rhos };
 }

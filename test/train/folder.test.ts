@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
@@ -165,6 +165,15 @@ describe('the lock of a folder', () => {
     await (await lockFolder(folder.root))();
   });
 
+  test('keeps a second continuation out as well', async () => {
+    await put({ 'config.json': OURS, 'checkpoints/step_0000006.safetensors': '' });
+    const resume = { ...options, resume: true };
+    const release = await claimFolder(folder, CONFIG, resume);
+    await expect(claimFolder(folder, CONFIG, resume)).rejects.toThrow('is being trained by process');
+    await release();
+    await (await claimFolder(folder, CONFIG, resume))();
+  });
+
   test.each([
     ['a process that is gone', { process: 2 ** 30 }],
     ['an earlier process of the same number', { began: 'long ago' }],
@@ -184,6 +193,14 @@ describe('the lock of a folder', () => {
     expect(await readdir(folder.root)).toEqual([]);
   });
 
+  test('is taken over also where an earlier attempt died in its midst', async () => {
+    await writeFile(lock(), JSON.stringify({ host: hostname(), process: 2 ** 30, began: '', token: 'x' }));
+    await writeFile(`${lock()}.takeover`, '');
+    await utimes(`${lock()}.takeover`, 1, 1);
+    await (await lockFolder(folder.root))();
+    expect(await readdir(folder.root)).toEqual([]);
+  });
+
   test('of another machine is respected', async () => {
     const text = JSON.stringify({ host: 'elsewhere', process: 12, began: '', token: 'x' });
     await writeFile(lock(), text);
@@ -195,9 +212,10 @@ describe('the lock of a folder', () => {
   });
 
   test('is taken over by one of many that try at once', async () => {
-    for (let round = 0; round < 20; round++) {
-      await writeFile(lock(), JSON.stringify({ host: hostname(), process: 2 ** 30, began: '', token: 'x' }));
-      const tries = await Promise.allSettled(Array.from({ length: 5 }, () => lockFolder(folder.root)));
+    for (let round = 0; round < 30; round++) {
+      const gone = { host: hostname(), process: 2 ** 30, began: '', token: 'x' };
+      await writeFile(lock(), round % 10 === 0 ? '' : JSON.stringify(gone));
+      const tries = await Promise.allSettled(Array.from({ length: 8 }, () => lockFolder(folder.root)));
       const won = tries.flatMap((t) => (t.status === 'fulfilled' ? [t.value] : []));
       expect(won).toHaveLength(1);
       await won[0]();

@@ -1,11 +1,13 @@
 import type { Device } from '../../engine/device/device.ts';
 import { initialise } from '../../model/ensemble.ts';
-import { createUgatit, freeUgatit, type UgatitConfig } from '../../model/ugatit/ugatit.ts';
+import { createModel, ensemblesOf, freeModel } from '../../model/model.ts';
+import type { CommonOptions } from '../../model/recipe.ts';
+import { type UgatitConfig, ugatit } from '../../model/ugatit/ugatit.ts';
 import { closeSession, openSession, readLosses, runStep, type Session } from '../../train/session.ts';
 import { values } from '../cases/types.ts';
 
 /** A batch of smooth random pictures in [-1, 1], the same for the same seed. */
-export function batchOf({ batch, size }: UgatitConfig, seed: number) {
+export function batchOf({ batch, size }: CommonOptions, seed: number) {
   const picture = (k: number) => {
     const { data } = values([batch * size * size * 3], 2 * seed + k, 0.4);
     return Float32Array.from(data, (x) => Math.tanh(x));
@@ -19,14 +21,14 @@ export async function withSession<T>(
   config: UgatitConfig,
   work: (session: Session) => Promise<T>,
 ): Promise<T> {
-  const model = createUgatit(device, config);
-  initialise(device, [model.generators, model.discriminators], 1);
+  const model = createModel(device, ugatit, config);
+  initialise(device, ensemblesOf(model), 1);
   const session = await openSession(model);
   try {
     return await work(session);
   } finally {
     await closeSession(session);
-    freeUgatit(model);
+    freeModel(model);
   }
 }
 

@@ -62,7 +62,7 @@ describe('the queue', () => {
 
   test('tells which network is lost in the step that lost it, while all losses are finite', async () => {
     await withSession(gpu.device, TINY, async (session) => {
-      const first = session.model.generators.moments!.first;
+      const first = session.model.trained.G.ensemble.moments!.first;
       const spec = first.specs.find(({ name }) => name.startsWith('genA2B.'))!;
       const bad = new Float32Array(spec.shape.reduce((a, b) => a * b)).fill(Number.NaN);
       setTensor(gpu.device, first, spec, bad);

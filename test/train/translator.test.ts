@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { createUgatit, freeUgatit } from '../../model/ugatit/ugatit.ts';
+import { createModel, freeModel } from '../../model/model.ts';
+import { ugatit } from '../../model/ugatit/ugatit.ts';
 import { writeSampleGrid } from '../../train/samples.ts';
 import { openTranslator } from '../../train/translate.ts';
 import { useDevice } from '../device.ts';
@@ -61,12 +62,13 @@ test('or for its program, whose kernels are refused', async () => {
 });
 
 test('so does a grid of samples', async () => {
-  const model = createUgatit(gpu.device, TINY);
+  const model = createModel(gpu.device, ugatit, TINY);
   const { signal } = new AbortController();
-  const write = () => writeSampleGrid(model, 'A2B', { a: [], b: [] }, join(root, 'grid.png'), signal);
+  const write = () =>
+    writeSampleGrid(model, ugatit.ways.A2B, { a: [], b: [] }, join(root, 'grid.png'), signal);
   await withoutKernels(write); // constants stay
   const before = live();
   await withoutKernels(write);
   expect(live()).toBe(before);
-  freeUgatit(model);
+  freeModel(model);
 });

@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Ensemble, initialise } from '../../model/ensemble.ts';
+import { createModel, ensemblesOf, freeModel, type Model } from '../../model/model.ts';
 import { allocateGroup, freeGroup, getTensor, readTensor, setTensor } from '../../model/parameters.ts';
 import type { ParameterSpec } from '../../model/spec.ts';
-import { createUgatit, freeUgatit, type Ugatit } from '../../model/ugatit/ugatit.ts';
+import { type UgatitConfig, ugatit } from '../../model/ugatit/ugatit.ts';
 import { loadWeights, saveCheckpoint } from '../../train/checkpoint.ts';
 import { environmentOf } from '../../train/environment.ts';
 import type { HostTensor } from '../../train/formats/hostTensor.ts';
@@ -23,18 +24,18 @@ const CONFIG: RunConfig = { ...DEFAULT_RUN, data: 'toy-cat2dog', model: TINY };
 let root: string;
 /** A checkpoint of a model from seed 1. */
 let checkpoint: string;
-let model: Ugatit;
+let model: Model<UgatitConfig>;
 
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'adawn-weights-'));
-  model = createUgatit(gpu.device, TINY);
-  initialise(gpu.device, [model.generators, model.discriminators], 1);
+  model = createModel(gpu.device, ugatit, TINY);
+  initialise(gpu.device, ensemblesOf(model), 1);
   checkpoint = join(root, 'seed1.safetensors');
   const environment = environmentOf(gpu.device, CONFIG, { trainA: 0, trainB: 0, sha256: '' });
   await saveCheckpoint(checkpoint, model, { step: 0, config: CONFIG, environment });
 });
 afterAll(async () => {
-  freeUgatit(model);
+  freeModel(model);
   await rm(root, { recursive: true, force: true });
 });
 
@@ -72,7 +73,7 @@ describe('--init', () => {
     expect(await start(join(root, 'run'))).toEqual([
       `${newest} is taken, the newest checkpoint in ${join(root, 'run')}`,
     ]);
-    for (const ensemble of [model.generators, model.discriminators]) {
+    for (const ensemble of ensemblesOf(model)) {
       const [now, saved] = await sample(ensemble);
       expect(now).toEqual(saved);
     }
@@ -83,12 +84,12 @@ describe('--init', () => {
     expect(await start(file)).toEqual([
       `${file} has the generators alone: disGA, disGB, disLA, disLB start from the seed`,
     ]);
-    const [generator, saved] = await sample(model.generators);
+    const [generator, saved] = await sample(model.trained.G.ensemble);
     expect(generator).toEqual(saved);
-    const [judge, other] = await sample(model.discriminators);
+    const [judge, other] = await sample(model.trained.D.ensemble);
     expect(judge).not.toEqual(other);
-    initialise(gpu.device, [model.generators, model.discriminators], 2);
-    expect((await sample(model.discriminators))[0]).toEqual(judge);
+    initialise(gpu.device, ensemblesOf(model), 2);
+    expect((await sample(model.trained.D.ensemble))[0]).toEqual(judge);
   });
 
   test.each([

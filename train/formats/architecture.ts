@@ -1,6 +1,7 @@
 /** Reads a U-GAT-IT network's settings off the names and shapes of its tensors. */
-import type { TensorShapes } from './checkpoint.ts';
+
 import { LANDMARKS, NETWORKS, splitName } from './names.ts';
+import type { TensorShapes } from './view.ts';
 
 /** Settings as far as the tensors tell (the first network that does); a field is absent where none does. */
 export interface Architecture {

@@ -4,6 +4,7 @@
  * `disGA.`, `disGB.`, `disLA.`, `disLB.`, whatever the keys under which the file has them (`arrange.ts`); the
  * tensors of one network alone have bare names.
  */
+
 import { CheckpointError } from '../../engine/errors.ts';
 import { type Arrangement, arrangeNames } from './arrange.ts';
 import { type ByteSource, naming, openSource } from './file.node.ts';
@@ -13,31 +14,7 @@ import { LENGTH_BYTES, MAX_HEADER_BYTES } from './safetensors.ts';
 import { isLegacyTorch, openTorch } from './torch/read.ts';
 import { flattenStateDicts } from './torch/stateDict.ts';
 import { isZip } from './torch/zip.ts';
-
-export { type Architecture, describeArchitecture } from './architecture.ts';
-export { type MatchOptions, matchTensors } from './match.ts';
-
-/** Names and shapes: what it takes to describe or match a file. */
-export interface TensorShapes {
-  names(): string[];
-  shape(name: string): readonly number[];
-}
-
-/** An open checkpoint. Reading a name it does not have throws a CheckpointError. */
-export interface CheckpointView extends TensorShapes, Omit<Arrangement, 'names'> {
-  readonly path: string;
-  readonly kind: 'torch-zip' | 'torch-legacy' | 'safetensors';
-  /** safetensors: its metadata; .pt: numbers and strings beside the tensors, as text. */
-  readonly metadata: Readonly<Record<string, string>>;
-  /** Objects in a .pt beside its tensors that are not read, by path: what they are, in words. */
-  readonly objects: ReadonlyMap<string, string>;
-  dtype(name: string): DType;
-  /** Values in C order as float32, whatever type the file has. */
-  read(name: string): Promise<Float32Array>;
-  /** The same in the file's own type. */
-  readRaw(name: string): Promise<HostTensor>;
-  close(): Promise<void>;
-}
+import type { CheckpointView } from './view.ts';
 
 /** What the two kinds of files have in common. */
 interface Contents {

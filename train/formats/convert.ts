@@ -1,13 +1,15 @@
 /** Converts checkpoints between PyTorch's .pt and safetensors, tensor by tensor. */
+
 import type { BigIntStats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { CheckpointError } from '../../engine/errors.ts';
-import { type CheckpointView, openCheckpoint } from './checkpoint.ts';
+import { openCheckpoint } from './checkpoint.ts';
 import { explainLack } from './explain.ts';
 import { splitName } from './names.ts';
 import { type TensorSource, writeSafetensors } from './safetensors.node.ts';
 import { writeTorch } from './torch/write.ts';
+import type { CheckpointView } from './view.ts';
 
 export interface ConvertOptions {
   /** Write this network alone, under bare names. */

@@ -1,7 +1,8 @@
 /** What a file holds, in words: for the refusal of one that lacks what is wanted. */
+
 import { describeArchitecture } from './architecture.ts';
-import type { CheckpointView } from './checkpoint.ts';
 import { findRelative } from './relatives.ts';
+import type { CheckpointView } from './view.ts';
 
 /** Names shown of each sort. */
 const SHOWN = 3;

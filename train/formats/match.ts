@@ -1,10 +1,11 @@
 /** Compares a checkpoint with what a model needs, and says in one error what differs and what would help. */
+
 import { CheckpointError } from '../../engine/errors.ts';
 import { type Architecture, describeArchitecture } from './architecture.ts';
-import type { CheckpointView, TensorShapes } from './checkpoint.ts';
 import { describeObjects, explainLack, listNames } from './explain.ts';
 import { elementCount } from './hostTensor.ts';
 import { splitName } from './names.ts';
+import type { CheckpointView, TensorShapes } from './view.ts';
 
 /** Names shown of each sort of difference. */
 const SHOWN = 10;

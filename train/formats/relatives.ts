@@ -1,5 +1,6 @@
+import type { TensorShapes } from './view.ts';
+
 /** Networks that people take for U-GAT-IT's, told by names of their tensors. */
-import type { TensorShapes } from './checkpoint.ts';
 
 /** Each with a name that no other has. */
 const RELATIVES: readonly { readonly name: string; readonly mark: RegExp }[] = [

@@ -1,17 +1,28 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { openDevice } from '../../../engine/device/device.node.ts';
-import { closeDevice, type Device, finish } from '../../../engine/device/device.ts';
-import { vjp } from '../../../engine/grad/autograd.ts';
-import { conv2d } from '../../../engine/ops/conv2d.ts';
-import { adailn, instanceNorm } from '../../../engine/ops/norm.ts';
-import { release, type Tensor } from '../../../engine/record/tensor.ts';
-import { dispose, type Program, record, run } from '../../../engine/run/program.ts';
-import { read, tensorFrom } from '../../../engine/run/transfer.ts';
+import {
+  adailn,
+  closeDevice,
+  conv2d,
+  type Device,
+  dispose,
+  finish,
+  instanceNorm,
+  type Program,
+  read,
+  record,
+  release,
+  run,
+  type Tensor,
+  tensorFrom,
+  vjp,
+} from '../../../engine/index.ts';
+import { openDevice } from '../../../engine/node.ts';
 import type { Ensemble } from '../../../model/ensemble.ts';
+import { createModel, ensemblesOf, freeModel } from '../../../model/model.ts';
 import { setTensor } from '../../../model/parameters.ts';
-import { createTranslator, freeTranslator, LONE, runTranslator } from '../../../model/ugatit/inference.ts';
-import { createUgatit, DEFAULTS, freeUgatit } from '../../../model/ugatit/ugatit.ts';
+import { createTranslator, freeTranslator, LONE, runTranslator } from '../../../model/translator.ts';
+import { DEFAULTS, ugatit } from '../../../model/ugatit/ugatit.ts';
 import { closeSession, openSession, readLosses, runStep } from '../../../train/session.ts';
 import { TO_NCHW, TO_NHWC, transpose } from '../layout.ts';
 import { type HostTensor, type HostTensors, type Prepared, serve, type Task } from '../protocol.ts';
@@ -77,7 +88,12 @@ function fill(device: Device, { parameters, u, v }: Ensemble, inputs: HostTensor
 async function openGenerator(device: Device, task: Task, inputs: HostTensors): Promise<Prepared> {
   const { ch, nRes } = task;
   const x = ours(inputs.x);
-  const model = createTranslator(device, { light: true, size: x.shape[1], ch, nRes });
+  const model = createTranslator(
+    device,
+    ugatit,
+    { ...DEFAULTS, size: x.shape[1], ch, nRes },
+    ugatit.ways.A2B,
+  );
   fill(device, model.ensemble, inputs, `${LONE}.`);
   const picture = tensorFrom(device, x.data, x.shape, 'x');
   const program = await record(device, () => ({ y: runTranslator(model, picture).image }));
@@ -96,8 +112,8 @@ async function openGenerator(device: Device, task: Task, inputs: HostTensors): P
 async function openStep(device: Device, task: Task, inputs: HostTensors): Promise<Prepared> {
   const [a, b] = [ours(inputs.a), ours(inputs.b)];
   const { ch, nRes, disLayers } = task;
-  const model = createUgatit(device, { ...DEFAULTS, size: a.shape[1], ch, nRes, disLayers });
-  for (const ensemble of [model.generators, model.discriminators]) fill(device, ensemble, inputs);
+  const model = createModel(device, ugatit, { ...DEFAULTS, size: a.shape[1], ch, nRes, disLayers });
+  for (const ensemble of ensemblesOf(model)) fill(device, ensemble, inputs);
   const session = await openSession(model);
   const batch = { a: a.data, b: b.data } as Parameters<typeof runStep>[1];
   let done = 0;
@@ -106,7 +122,7 @@ async function openStep(device: Device, task: Task, inputs: HostTensors): Promis
     losses: async () => (await readLosses(session)).at(-1)!,
     async close() {
       await closeSession(session);
-      freeUgatit(model);
+      freeModel(model);
     },
   });
 }

@@ -3,7 +3,6 @@ import { lanes } from '../../record/lanes.ts';
 import { fitsTexture, intermediate, launch, recorder } from '../../record/recorder.ts';
 import type { Shape } from '../../record/shape.ts';
 import type { Tensor } from '../../record/tensor.ts';
-import type { ConvSizes } from '../conv2d.ts';
 import { gatherPatches } from './columns.ts';
 import { type Epilogue, epilogueFields, geometryBuffer, NO_EPILOGUE } from './geometry.ts';
 import { fold, packedExtent, packWeights } from './pack.ts';
@@ -17,6 +16,7 @@ import {
   patchProduct,
   REFLECT,
 } from './products.ts';
+import type { ConvSizes } from './sizes.ts';
 
 /**
  * Positions of a lane, and lanes: the tile of gatherRows is ROWS * SUBGROUP positions by 4 * QUADS channels.

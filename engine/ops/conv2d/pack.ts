@@ -6,10 +6,10 @@ import { COPY_ROW, copyRegions, grid1d, intermediate, launch, recorder } from '.
 import type { Shape } from '../../record/shape.ts';
 import type { Tensor } from '../../record/tensor.ts';
 import { intermediateTexture, storedTexture } from '../../record/textures.ts';
-import type { ConvSizes } from '../conv2d.ts';
+import { type Outer, outerBindings } from './outer.ts';
 import { layerRanges, type Product } from './products.ts';
 import { MOST_INDICES } from './quotient.ts';
-import { type Outer, outerBindings } from './spectralConv.ts';
+import type { ConvSizes } from './sizes.ts';
 
 /** Invocations of a workgroup of the copying kernels. */
 const WG = 8;

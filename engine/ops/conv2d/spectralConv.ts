@@ -4,21 +4,11 @@ import { differentiable, grid1d, intermediate, launch, recorder } from '../../re
 import { elements } from '../../record/shape.ts';
 import type { Spectrum } from '../../record/spectrum.ts';
 import type { Tensor } from '../../record/tensor.ts';
-import type { ConvEpilogue, ConvKernels, ConvSizes } from '../conv2d.ts';
+import type { ConvKernels } from './kernels.ts';
+import type { Outer } from './outer.ts';
+import type { ConvEpilogue, ConvSizes } from './sizes.ts';
 
 const WG = 64;
-
-/** What the gradient of a weight gets through its spectral norm: the sum over calls of dsigma u vᵀ. */
-export interface Outer {
-  readonly spectrum: Spectrum;
-  /** [K] */
-  readonly dsigma: Tensor;
-}
-
-/** What kernels bind for the outer products: dsigma, u and v, or thrice something they will not read. */
-export function outerBindings(outer: Outer | null, instead: Tensor): Tensor[] {
-  return outer ? [outer.dsigma, outer.spectrum.u, outer.spectrum.v] : [instead, instead, instead];
-}
 
 /** x / sigma, each sample by its call's. */
 function divided(x: Tensor, { calls, sigma }: Spectrum): Tensor {

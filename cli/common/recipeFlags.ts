@@ -1,0 +1,123 @@
+import { register } from 'node:module';
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { Argv, Options } from 'yargs';
+import { AdawnError } from '../../engine/errors.ts';
+import { type CommonOptions, flagOf, type OptionSpec, type Recipe } from '../../model/recipe.ts';
+import { addRecipe, recipeNames } from '../../model/recipes.ts';
+import { UsageError } from './run.ts';
+
+/**
+ * What `adawn` and its parts are to a file outside of this folder, which has no package of that name
+ * installed.
+ */
+const PARTS: Readonly<Record<string, string>> = {
+  adawn: new URL('../../engine/index.ts', import.meta.url).href,
+  'adawn/node': new URL('../../engine/node.ts', import.meta.url).href,
+  'adawn/model': new URL('../../model/index.ts', import.meta.url).href,
+};
+
+/**
+ * Has files anywhere import this very adawn by name, since two copies of it would not know each other's
+ * tensors; and takes TypeScript that lies in no package for a module, which it is if it exports a recipe.
+ */
+function offerParts(): void {
+  const hook = `
+    const parts = ${JSON.stringify(PARTS)};
+    export async function resolve(name, context, next) {
+      const found = await next(parts[name] ?? name, context);
+      return /[.]ts($|[?])/.test(found.url) ? { ...found, format: 'module' } : found;
+    }`;
+  register(`data:text/javascript,${encodeURIComponent(hook)}`);
+}
+
+/** A recipe of one's own: a path, not a name. */
+const isFile = (name: string) => /[\\/]|\.[cm]?[jt]s$/.test(name);
+
+/**
+ * Makes the recipe of `--model` known: one that comes with adawn, or what a file exports as `recipe` or by
+ * default.
+ * @returns the name under which it is known from now on, and which a run keeps: of a file, its absolute path
+ * @throws UsageError for a name that is not known, or a file without a recipe
+ */
+export async function loadRecipe(name: string): Promise<string> {
+  if (!isFile(name)) {
+    if (recipeNames().includes(name)) return name;
+    throw new UsageError(
+      `--model ${name}: known are ${recipeNames().join(', ')}; ` +
+        'or name a file that exports a recipe (./my-gan.ts)',
+    );
+  }
+  const path = resolve(name);
+  offerParts();
+  const found = await import(pathToFileURL(path).href).catch((cause: unknown) => {
+    if (cause instanceof AdawnError) throw cause;
+    throw new UsageError(`--model ${name} does not load: ${(cause as Error).message}`);
+  });
+  const recipe = (found.recipe ?? found.default) as Recipe | undefined;
+  if (typeof recipe?.step !== 'function' || typeof recipe.networks !== 'function') {
+    throw new UsageError(`--model ${name} exports no recipe: \`export const recipe: Recipe<…> = { … }\``);
+  }
+  addRecipe(path, recipe);
+  return path;
+}
+
+type Table = Record<string, OptionSpec<unknown>>;
+
+const tableOf = (recipe: Recipe) => Object.entries(recipe.options as unknown as Table);
+
+const flagFor = ({ default: value, help, takes, group = 'Model' }: OptionSpec<unknown>): Options => ({
+  group: `${group}:`,
+  describe: help,
+  // Described, not set: who continues a run must tell what was asked for from what was not.
+  defaultDescription: String(value),
+  ...(takes === 'switch' ? { boolean: true } : takes === 'wholes' ? { string: true } : { number: true }),
+});
+
+/** Adds a flag for every option of a recipe. */
+export function addRecipeFlags<T>(flags: Argv<T>, recipe: Recipe): Argv<T> {
+  return tableOf(recipe).reduce((all, [name, option]) => {
+    const { opposite, group = 'Model' } = option;
+    const more = all.option(flagOf(name), flagFor(option)) as Argv<T>;
+    if (!opposite) return more;
+    return more.option(opposite.name, {
+      group: `${group}:`,
+      boolean: true,
+      describe: opposite.help,
+    }) as Argv<T>;
+  }, flags);
+}
+
+/** `7,5` */
+function wholes(flag: string, text: string, like: readonly number[]): number[] {
+  const numbers = text.split(',').map(Number);
+  if (numbers.length === like.length && numbers.every(Number.isInteger)) return numbers;
+  const count = ['no', 'one', 'two', 'three', 'four'][like.length] ?? like.length;
+  throw new UsageError(`--${flag} takes ${count} whole numbers such as ${like.join(',')}, got "${text}"`);
+}
+
+function givenValue(name: string, option: OptionSpec<unknown>, args: Record<string, unknown>): unknown {
+  const flag = flagOf(name);
+  const given = args[flag];
+  const { takes, opposite } = option;
+  if (opposite && args[opposite.name] !== undefined) {
+    if (given && args[opposite.name]) throw new UsageError(`choose one of --${flag} and --${opposite.name}`);
+    return given ?? !args[opposite.name];
+  }
+  if (given === undefined) return undefined;
+  return takes === 'wholes' ? wholes(flag, String(given), option.default as number[]) : given;
+}
+
+/** The recipe's options as asked for, and as in `base` where they were not. */
+export function recipeOptions(
+  recipe: Recipe,
+  args: Record<string, unknown>,
+  base: CommonOptions,
+): CommonOptions {
+  const before = base as unknown as Record<string, unknown>;
+  const entries = tableOf(recipe).map(([name, option]) => [
+    name,
+    givenValue(name, option, args) ?? before[name] ?? option.default,
+  ]);
+  return Object.fromEntries(entries);
+}
