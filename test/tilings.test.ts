@@ -58,7 +58,7 @@ const THIN = [
   ['7x7 features 8 to 3, bias, leaky, batch 2, six parts', 'taps'],
   ['4x4 stride 2, odd size, 3 to 4', 'taps'],
   ['3x3 doubled pictures 2 to 8, batch 2', 'taps'],
-  ['4x4 stride 1, 40 to 1, bias, batch 3', 'columnsTiled'],
+  ['4x4 stride 1, 40 to 1, bias, batch 3', 'columns'],
 ];
 
 /** Column sums: of as many rows as one invocation adds up, or a team, or groups of teams. */
@@ -210,14 +210,18 @@ describe('tiles of a convolution', () => {
   });
 });
 
-test.each(['gatherTiled', 'columnsTiled'])('%s divides by sigma and adds outer products itself', (path) => {
-  const device = { ...gpu.device, isCpu: false, variants: { conv2d: path } };
-  const fitting = conv2dSpectrum.filter(({ variants }) => variants?.includes(path));
-  expect(fitting.length).toBeGreaterThan(0);
-  for (const c of fitting) {
-    const launched = traceCase(device, c).map(({ kernel }) => kernel!.name);
-    expect(launched, c.name).toContain('conv2d/tiledWeights');
-    expect(launched, c.name).not.toContain('conv2d/divideSamples');
-    expect(launched, c.name).not.toContain('conv2d/addOuter');
-  }
-});
+test.each(['gatherTiled', 'columns'])(
+  '%s, and tiles back, divide by sigma and add outer products',
+  (path) => {
+    const variants = { 'conv2d.forward': path, conv2d: 'gatherTiled' };
+    const device = { ...gpu.device, isCpu: false, variants };
+    const fitting = conv2dSpectrum.filter(({ variants }) => variants?.includes(path));
+    expect(fitting.length).toBeGreaterThan(0);
+    for (const c of fitting) {
+      const launched = traceCase(device, c).map(({ kernel }) => kernel!.name);
+      expect(launched, c.name).toContain('conv2d/tiledWeights');
+      expect(launched, c.name).not.toContain('conv2d/divideSamples');
+      expect(launched, c.name).not.toContain('conv2d/addOuter');
+    }
+  },
+);

@@ -9,6 +9,7 @@ import { choiceKey } from '../engine/device/choice.ts';
 import type { Device } from '../engine/device/device.ts';
 import { paperDevice } from '../engine/device/paper.ts';
 import { adawnVersion, dawnVersion } from '../engine/device/versions.node.ts';
+import { vjp } from '../engine/grad/autograd.ts';
 import { choicesOf, tune } from '../engine/measure/tune.ts';
 import { adapterKey, readTuned, tuneCachePath, writeTuned } from '../engine/measure/tuneCache.node.ts';
 import { defaultMode, tuneFor } from '../engine/measure/tuning.node.ts';
@@ -23,14 +24,19 @@ import { useDevice } from './device.ts';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const gpu = useDevice();
 
-/** A 3x3 layer that several kernels can compute, and a 7x7 layer that Winograd cannot. */
+/** A 3x3 layer that several kernels can compute, and one of 7x7 that Winograd cannot, which learns nothing. */
 function work(paper: Device): void {
+  const [x, w] = [allocate(paper, [1, 8, 8, 16], 'x'), allocate(paper, [16, 3, 3, 16], 'w')];
+  const dz = allocate(paper, [1, 8, 8, 4], 'dz');
   trace(paper, () => {
-    const x = allocate(paper, [1, 8, 8, 16], 'x');
-    const y = conv2d(x, allocate(paper, [16, 3, 3, 16], 'w'), null, { pad: 1 });
-    return { z: conv2d(y, allocate(paper, [4, 7, 7, 16], 'w'), null, { pad: 3 }) };
+    const y = conv2d(x, w, null, { pad: 1 });
+    const z = conv2d(y, allocate(paper, [4, 7, 7, 16], 'w'), null, { pad: 3 });
+    const [dx, dw] = vjp([z], [dz], [x, w]);
+    return { z, dx, dw };
   });
 }
+
+const PASSES = ['conv2d.forward', 'conv2d.backwardInput', 'conv2d.backwardWeight'];
 
 const ignore = () => {};
 
@@ -56,8 +62,9 @@ describe('the tuner', () => {
   test('notes where there is a choice, and only there', () => {
     const choices = choicesOf(gpu.device, work);
     // A GPU may choose among sizes of tiles for any layer.
-    const expected = gpu.device.isCpu ? ['conv2d 3'] : ['conv2d 3', 'conv2d 7'];
-    expect(choices.map(({ op, sizes }) => `${op} ${sizes.K}`)).toEqual(expected);
+    const many = gpu.device.isCpu ? [] : PASSES.slice(0, 2).map((pass) => `${pass} 7`);
+    const found = choices.map(({ op, sizes }) => `${op} ${sizes.K}`);
+    expect(found.sort()).toEqual([...PASSES.map((pass) => `${pass} 3`), ...many].sort());
     expect(choices[0].candidates).toContain(choices[0].preferred);
     expect(gpu.device.tuning.noted).toBeNull();
   });
@@ -80,15 +87,15 @@ describe('the tuner', () => {
     const best = await tune(gpu.device, choices, { budgetMs: 0, warn: (m) => warnings.push(m) });
     expect(best.size).toBe(0);
     expect(warnings).toEqual([
-      `the tuner reached 0 of ${choices.length} layers in 0 s: ` +
+      `the tuner reached 0 of ${choices.length} choices of kernels in 0 s, those of 0 % of the work: ` +
         'the others keep the kernels that are the default',
     ]);
   });
 
   test('what it found is used, unless it cannot compute the layer', () => {
-    const [choice] = choicesOf(gpu.device, work);
+    const choice = choicesOf(gpu.device, work).find(({ op }) => op === 'conv2d.forward')!;
     const other = choice.candidates.find((name) => name !== choice.preferred)!;
-    const key = choiceKey('conv2d', choice.sizes);
+    const key = choiceKey('conv2d.forward', choice.sizes);
     const kernels = () => {
       const paper = paperDevice(gpu.device);
       const [x, w] = [allocate(paper, [1, 8, 8, 16], 'x'), allocate(paper, [16, 3, 3, 16], 'w')];
@@ -103,6 +110,49 @@ describe('the tuner', () => {
     gpu.device.tuning.best.clear();
   });
 
+  test('times first what most of the work depends on', () => {
+    const layers = (paper: Device) => {
+      const layer = (side: number, uses: number) => {
+        const [x, w] = [allocate(paper, [1, side, side, 8], 'x'), allocate(paper, [8, 3, 3, 8], 'w')];
+        for (let i = 0; i < uses; i++) trace(paper, () => ({ y: conv2d(x, w, null, { pad: 1 }) }));
+      };
+      layer(8, 1);
+      layer(12, 3);
+      layer(16, 1);
+    };
+    const choices = choicesOf(gpu.device, layers);
+    expect(choices.map(({ sizes, uses }) => [sizes.H, uses])).toEqual([
+      [12, 3],
+      [16, 1],
+      [8, 1],
+    ]);
+  });
+
+  test.each([
+    ['every element', 'sums + 1.0'],
+    // Of one invocation, for one row of its tile.
+    ['few elements', 'select(sums, sums + 500.0, row == 37 && column == 20)'],
+  ])('refuses a candidate that gets %s wrong, though it is faster', async (_, wrong) => {
+    const { gpu: webgpu } = gpu.device;
+    const create = webgpu.createShaderModule.bind(webgpu);
+    const value: typeof create = ({ code, ...rest }) =>
+      create({ ...rest, code: code.replace('var v = sums;', `var v = ${wrong};`) });
+    Object.defineProperty(webgpu, 'createShaderModule', { value, configurable: true });
+    gpu.device.pipelines.clear();
+    const sizes = { N: 1, H: 32, W: 32, CI: 16, CO: 64, OH: 32, OW: 32, K: 3, S: 1, P: 1, UP: 1 };
+    const candidates = ['naive', 'gatherTiled'];
+    const choice = { op: 'conv2d.forward', sizes, preferred: 'naive', candidates, uses: 1 };
+    const warnings: string[] = [];
+    try {
+      const best = await tune(gpu.device, [choice], { warn: (message) => warnings.push(message) });
+      expect([...best.values()]).toEqual(['naive']);
+      expect(warnings).toEqual([expect.stringMatching(/gatherTiled differs from naive by \d\.\de/)]);
+    } finally {
+      Object.defineProperty(webgpu, 'createShaderModule', { value: create, configurable: true });
+      gpu.device.pipelines.clear();
+    }
+  });
+
   test('goes on without a candidate that does not compile', async () => {
     const [{ sizes, preferred }] = choicesOf(gpu.device, work);
     const device = gpu.device as { tensorCores: boolean };
@@ -112,7 +162,8 @@ describe('the tuner', () => {
     expect(truth).toBe(false);
     device.tensorCores = true;
     try {
-      const choice = { op: 'conv2d', sizes, preferred, candidates: [preferred, 'gatherMatrix'] };
+      const candidates = [preferred, 'gatherMatrix'];
+      const choice = { op: 'conv2d.forward', sizes, preferred, candidates, uses: 1 };
       const best = await tune(gpu.device, [choice], { warn: (message) => warnings.push(message) });
       expect([...best.values()]).toEqual([preferred]);
       expect(warnings).toHaveLength(1);

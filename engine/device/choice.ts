@@ -8,6 +8,8 @@ export interface Choice {
   /** What to take where nothing was measured. */
   readonly preferred: string;
   readonly candidates: readonly string[];
+  /** How often a piece of work takes it. */
+  readonly uses: number;
 }
 
 /** What was measured to be best, by `choiceKey`; and where choices are noted while a tuner listens. */
@@ -33,7 +35,8 @@ export function settle<T extends string>(
   if (tuning.best.size === 0 && !tuning.noted) return preferred;
   const key = choiceKey(op, sizes);
   const fitting = candidates();
-  tuning.noted?.set(key, { op, sizes, preferred, candidates: fitting });
+  const uses = (tuning.noted?.get(key)?.uses ?? 0) + 1;
+  tuning.noted?.set(key, { op, sizes, preferred, candidates: fitting, uses });
   const best = tuning.best.get(key) as T | undefined;
   return best !== undefined && fitting.includes(best) ? best : preferred;
 }

@@ -115,6 +115,20 @@ export async function read(device: Device, tensor: Tensor): Promise<Float32Array
   return values;
 }
 
+/** Values of some elements of such a tensor, by their places in its own order. */
+export async function readElements(
+  device: Device,
+  tensor: Tensor,
+  places: readonly number[],
+): Promise<Float32Array> {
+  const { buffer, offset } = storage(device, tensor, 'read');
+  const values = new Float32Array(places.length);
+  const pieces = places.map((place) => ({ buffer, offset: offset + place * 4, bytes: 4 }));
+  await finishRead(device, beginRead(device, pieces), values);
+  checkDevice(device);
+  return values;
+}
+
 /** Eager execution: a program recorded, run once, read back and disposed of. */
 export async function evaluate<Out extends Record<string, Tensor>>(
   device: Device,

@@ -131,7 +131,6 @@ function variantsOf(config: Config): string[] {
     ...(small ? ['gatherTiledSplit'] : []),
     ...(winograd ? ['winograd', ...tiled('winograd')] : []),
     ...(columns ? ['columns'] : []),
-    ...(columns && co <= 4 ? ['columnsTiled'] : []),
     ...(byTaps(config) ? ['taps'] : []),
   ];
 }

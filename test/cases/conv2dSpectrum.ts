@@ -48,7 +48,7 @@ const CONFIGS: Record<string, Config> = {
   },
   'to two channels, bias, three calls': {
     ...{ x: [3, 6, 8, 12], co: 2, k: 4, pad: 1, bias: true, calls: 3 },
-    variants: ['naive', 'columnsTiled', 'taps'],
+    variants: ['naive', 'gatherTiled', 'columns', 'taps'],
   },
   'pictures 3 to 8, two calls': {
     ...{ x: [2, 8, 6, 3], co: 8, k: 4, pad: 1, stride: 2, bias: true, activation: 'leaky_relu', calls: 2 },

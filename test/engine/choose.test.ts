@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Device } from '../../engine/device/device.ts';
-import { chooseConv } from '../../engine/ops/conv2d/choose.ts';
+import { type ConvPass, chooseConv } from '../../engine/ops/conv2d/choose.ts';
 import { type ConvOptions, convSizes } from '../../engine/ops/conv2d/sizes.ts';
 import { fitsWinograd } from '../../engine/ops/conv2d/winograd.ts';
 import { withRecorder } from '../../engine/record/recorder.ts';
@@ -15,7 +15,7 @@ describe('a 3x3 convolution that nothing is known of', () => {
   const pathOf = (images: number, side: number, channels: number) => {
     const sizes = convSizes([images, side, side, channels], [channels, 3, 3, channels], null, { pad: 1 });
     const untuned = { ...gpu.device, variants: {}, tuning: { best: new Map(), noted: null } };
-    return withRecorder(untuned, () => chooseConv(untuned, sizes)).result;
+    return withRecorder(untuned, () => chooseConv(untuned, sizes, 'forward')).result;
   };
 
   test('goes by Winograd where its tiles fill the products', () => {
@@ -44,18 +44,22 @@ describe('a convolution with few channels on one side', () => {
     ...{ isCpu: false, subgroupSize: 32, variants: {}, tuning: { best: new Map(), noted: new Map() } },
     ...changes,
   });
-  const pathOf = (device: Device, [images, side, ci, co, k, options]: Layer) => {
+  const pathOf = (device: Device, [images, side, ci, co, k, options]: Layer, pass: ConvPass = 'forward') => {
     const sizes = convSizes([images, side, side, ci], [co, k, k, ci], null, options);
-    return withRecorder(device, () => chooseConv(device, sizes)).result;
+    return withRecorder(device, () => chooseConv(device, sizes, pass)).result;
   };
-  const pathsOf = (changes: Partial<Device>) => THIN.map((layer) => pathOf(as(changes), layer));
+  const pathsOf = (changes: Partial<Device>, pass?: ConvPass) =>
+    THIN.map((layer) => pathOf(as(changes), layer, pass));
 
   test('goes by planes of taps on a GPU, or as a linear layer of its patches where they are few', () => {
-    const expected = ['taps', 'taps', 'taps', 'columnsTiled'];
+    const expected = ['taps', 'taps', 'taps', 'columns'];
     expect(pathsOf({})).toEqual(expected);
     expect(pathsOf({ precision: 'mixed' })).toEqual(expected);
+    for (const pass of ['backwardInput', 'backwardWeight'] as const) {
+      expect(pathsOf({}, pass)).toEqual(['taps', 'taps', 'taps', 'gatherTiled']);
+    }
     // Positions that no quads make up are few or not: patches of all of them are below 64 MiB.
-    expect(pathOf(as({}), [1, 91, 64, 1, 4, { pad: 1 }])).toBe('columnsTiled');
+    expect(pathOf(as({}), [1, 91, 64, 1, 4, { pad: 1 }])).toBe('columns');
     expect(pathOf(as({}), [1, 92, 64, 1, 4, { pad: 1 }])).toBe('taps');
   });
 
@@ -74,21 +78,23 @@ describe('a convolution with few channels on one side', () => {
   });
 
   test('is tried both ways by the tuner where both are possible, beside tiles', () => {
-    const candidatesOn = (changes: Partial<Device>, layer: Layer) => {
+    const candidatesOn = (changes: Partial<Device>, layer: Layer, pass?: ConvPass) => {
       const device = as(changes);
-      pathOf(device, layer);
+      pathOf(device, layer, pass);
       return [...device.tuning.noted!.values()].flatMap(({ candidates }) => candidates);
     };
-    const tiles = ['gatherTiled', 'gatherTiledSmall', 'gatherTiledLarge'];
-    expect(candidatesOn({}, [2, 32, 64, 1, 4, { pad: 1 }])).toEqual(['columnsTiled', 'taps', ...tiles]);
+    const tiles = ['', 'Small', 'Tall', 'Large'].map((size) => `gatherTiled${size}`);
+    const few: Layer = [2, 32, 64, 1, 4, { pad: 1 }];
+    expect(candidatesOn({}, few)).toEqual(['columns', 'taps', ...tiles]);
+    expect(candidatesOn({}, few, 'backwardInput')).toEqual(['gatherTiled', 'taps', ...tiles.slice(1)]);
     expect(candidatesOn({}, FEATURES)).toEqual(['taps', ...tiles]);
     expect(candidatesOn({ precision: 'mixed' }, FEATURES)).toEqual(['taps']);
     const onCpu = THIN.flatMap((layer) => candidatesOn({ isCpu: true }, layer)).join(' ');
-    expect(onCpu).not.toMatch(/taps|columnsTiled/);
+    expect(onCpu).not.toMatch(/taps|columns/);
   });
 
   test('takes the path that is forced in every case that names it', () => {
-    const kernels = { taps: /conv2d\/(gather|spread)Taps/, columnsTiled: /conv2d\/finishColumns/ };
+    const kernels = { taps: /conv2d\/(gather|spread)Taps/, columns: /conv2d\/finishColumns/ };
     for (const [variant, kernel] of Object.entries(kernels)) {
       const cases = allCases.filter(({ variants }) => variants?.includes(variant));
       expect(cases.length).toBeGreaterThan(5);

@@ -162,7 +162,7 @@ describe('tensor cores', () => {
         ...parts,
         tuning: { best: new Map(), noted },
       };
-      const { result } = withRecorder(device, () => chooseConv(device, sizes));
+      const { result } = withRecorder(device, () => chooseConv(device, sizes, 'forward'));
       expect(result).not.toMatch(/Matrix/);
       return [...noted.values()].flatMap(({ candidates }) => candidates).join(' ');
     };
@@ -170,7 +170,7 @@ describe('tensor cores', () => {
     expect(triedOn({ tensorCores: false })).not.toContain('Matrix');
     expect(triedOn({ tensorCores: true, precision: 'full' })).not.toMatch(/Matrix|Mixed/);
     const forced = { ...as('a GPU'), variants: { conv2d: 'gatherMatrixLarge' } };
-    expect(withRecorder(forced, () => chooseConv(forced, sizes)).result).not.toContain('Matrix');
+    expect(withRecorder(forced, () => chooseConv(forced, sizes, 'forward')).result).not.toContain('Matrix');
   });
 });
 

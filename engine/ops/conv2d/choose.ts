@@ -10,15 +10,16 @@ import { fitsWinograd, winogradTiles } from './winograd.ts';
 type Tiled = 'gatherTiled' | 'gatherMixed' | 'gatherMatrix' | 'winogradTiled';
 
 /**
- * How a convolution is computed: tiles of a fast algorithm, a linear layer of patches (or only its forward
- * pass, `columnsTiled`), planes of taps, gathered matrix products, or as defined. Products by tiles in
- * workgroup memory choose a size each, unless the path ends in one. Mixed ones multiply 16 bits, matrix ones
- * by tensor cores.
+ * How a convolution is computed: tiles of a fast algorithm, a linear layer of patches, planes of taps,
+ * gathered matrix products, or as defined. Products by tiles in workgroup memory choose a size each, unless
+ * the path ends in one. Mixed ones multiply 16 bits, matrix ones by tensor cores.
  */
 export type ConvPath =
-  | ('winograd' | 'columns' | 'gather' | 'gatherTiledSplit' | 'naive')
-  | ('columnsTiled' | 'taps')
+  | ('winograd' | 'columns' | 'taps' | 'gather' | 'gatherTiledSplit' | 'naive')
   | (Tiled | `${Tiled}${TileName}`);
+
+/** What a path is chosen for: the result, or the gradient of x or of w. */
+export type ConvPass = 'forward' | 'backwardInput' | 'backwardWeight';
 
 /**
  * With fewer channels the transforms cost what the products save (a step of ch 16 at 96: 1.70 s with, 1.42 s
@@ -55,19 +56,21 @@ function winogradPath(device: Device, sizes: ConvSizes): 'winograd' | 'winogradT
 }
 
 /** Paths for a layer of which tiles on a GPU would mostly compute nothing, the preferred one first. */
-function thinPaths(device: Device, s: ConvSizes): ('taps' | 'columnsTiled')[] {
+function thinPaths(device: Device, s: ConvSizes, pass: ConvPass): ConvPath[] {
   if (device.isCpu) return [];
-  const taps = fitsTaps(device, s) ? (['taps'] as const) : [];
-  if (s.CO > THIN || !fitsPatches(s)) return [...taps];
+  const taps: ConvPath[] = fitsTaps(device, s) ? ['taps'] : [];
+  if (s.CO > THIN || !fitsPatches(s)) return taps;
+  // The way back through patches writes all of them out again, which tiles need not.
+  const patches = pass === 'forward' ? 'columns' : 'gatherTiled';
   const few = s.N * s.OH * s.OW * s.K * s.K <= FEW_TAPS;
-  return few ? ['columnsTiled', ...taps] : [...taps, 'columnsTiled'];
+  return few ? [patches, ...taps] : [...taps, patches];
 }
 
 /** The fastest path that can compute a layer, by what is known without measuring. */
-function preferredPath(device: Device, sizes: ConvSizes): ConvPath {
+function preferredPath(device: Device, sizes: ConvSizes, pass: ConvPass): ConvPath {
   // Bound by memory, not by multiplying: in 16 bits it would gain nothing.
   if (prefersColumns(sizes)) return 'columns';
-  const [thin] = thinPaths(device, sizes);
+  const [thin] = thinPaths(device, sizes, pass);
   if (thin) return thin;
   if (device.precision === 'mixed') return 'gatherMixed';
   const winograd = winogradPath(device, sizes);
@@ -75,20 +78,24 @@ function preferredPath(device: Device, sizes: ConvSizes): ConvPath {
   return fitsGather(device, sizes) ? 'gather' : 'gatherTiled';
 }
 
+/** The path with each size of tiles. */
+const inSizes = (path: Tiled): ConvPath[] =>
+  (['Small', 'Tall', 'Large'] as const).map((size) => `${path}${size}` as const);
+
 /**
  * Tensor cores are never preferred, only tried: what browsers call experimental must have computed the same
  * as plain arithmetic on this very adapter before a run uses it.
  */
 function mixedCandidates(device: Device): ConvPath[] {
   if (device.isCpu) return ['gatherMixed'];
-  const plain: ConvPath[] = ['gatherMixed', 'gatherMixedSmall', 'gatherMixedLarge'];
-  return device.tensorCores ? [...plain, 'gatherMatrix', 'gatherMatrixSmall', 'gatherMatrixLarge'] : plain;
+  const plain: ConvPath[] = ['gatherMixed', ...inSizes('gatherMixed')];
+  return device.tensorCores ? [...plain, 'gatherMatrix', ...inSizes('gatherMatrix')] : plain;
 }
 
 /** What a tuner may try: the naive path is never the fastest. Sizes of tiles are for GPUs. */
-function candidatesFor(device: Device, sizes: ConvSizes): ConvPath[] {
+function candidatesFor(device: Device, sizes: ConvSizes, pass: ConvPass): ConvPath[] {
   const columns: ConvPath[] = prefersColumns(sizes) ? ['columns'] : [];
-  const thin: ConvPath[] = [...columns, ...thinPaths(device, sizes)];
+  const thin: ConvPath[] = [...columns, ...thinPaths(device, sizes, pass)];
   // These stay in float32, from which 16 bits differ by more than rounding may.
   if (device.precision === 'mixed') return thin.length > 0 ? thin : mixedCandidates(device);
   const winograd = winogradPath(device, sizes);
@@ -96,24 +103,28 @@ function candidatesFor(device: Device, sizes: ConvSizes): ConvPath[] {
   if (fitsGather(device, sizes)) list.push('gather');
   else list.push('gatherTiled');
   if (device.isCpu) return list;
-  if (winograd) list.push('winogradTiledSmall', 'winogradTiledLarge');
-  return [...list, 'gatherTiledSmall', 'gatherTiledLarge'];
+  if (winograd) list.push(...inSizes('winogradTiled'));
+  return [...list, ...inSizes('gatherTiled')];
 }
 
-/** The path for one layer: the forced variant where it can compute this, else the tuned or preferred one. */
-export function chooseConv(device: Device, sizes: ConvSizes): ConvPath {
-  const forced = device.variants.conv2d ?? '';
+/**
+ * The path for one pass of one layer: the forced variant where it can compute this, else the tuned or
+ * preferred one.
+ */
+export function chooseConv(device: Device, sizes: ConvSizes, pass: ConvPass): ConvPath {
+  const op = `conv2d.${pass}`;
+  const forced = device.variants[op] ?? device.variants.conv2d ?? '';
   if (forced === 'naive' || /^gather(Tiled|Mixed)/.test(forced)) return forced as ConvPath;
   if (forced.startsWith('gatherMatrix') && device.tensorCores) return forced as ConvPath;
   if (forced === 'winograd' && fitsWinograd(device, sizes, true)) return 'winograd';
   if (forced.startsWith('winograd') && fitsWinograd(device, sizes, false)) {
     return forced === 'winograd' ? 'winogradTiled' : (forced as ConvPath);
   }
-  if (/^columns(Tiled)?$/.test(forced) && fitsColumns(sizes)) return forced as ConvPath;
+  if (forced === 'columns' && fitsColumns(sizes)) return 'columns';
   if (forced === 'taps' && fitsTaps(device, sizes)) return 'taps';
   if (forced === 'gather') return fitsGather(device, sizes) ? 'gather' : 'gatherTiled';
-  const preferred = preferredPath(device, sizes);
+  const preferred = preferredPath(device, sizes, pass);
   // What was tuned for one precision says nothing of the other.
   const key = device.precision === 'mixed' ? { ...sizes, MIXED: 1 } : { ...sizes };
-  return settle(device, 'conv2d', key, preferred, () => candidatesFor(device, sizes));
+  return settle(device, op, key, preferred, () => [...new Set(candidatesFor(device, sizes, pass))]);
 }

@@ -24,3 +24,15 @@ export interface ConvKernels {
     outer: Outer | null,
   ): [dx: Tensor | null, dw: Tensor | null];
 }
+
+/** A convolution of known sizes and the gradients of its x and w, whatever kernels compute them. */
+export interface ConvPasses {
+  forward(x: Tensor, w: Tensor, b: Tensor | null, epilogue: ConvEpilogue, spectrum: Spectrum | null): Tensor;
+  backward(
+    x: Tensor,
+    w: Tensor,
+    dy: Tensor,
+    need: readonly boolean[],
+    outer: Outer | null,
+  ): [dx: Tensor | null, dw: Tensor | null];
+}

@@ -29,7 +29,6 @@ export const PATHS: Record<ConvPath, ConvKernels> = {
   winogradTiledTall: winograd({ textures: false, size: 'Tall' }),
   winogradTiledLarge: winograd({ textures: false, size: 'Large' }),
   columns,
-  columnsTiled: { ...gatherTiled(), forward: columns.forward },
   taps,
   gather,
   gatherTiled: gatherTiled(),

@@ -1,41 +1,14 @@
 import { ShapeError } from '../../errors.ts';
 import { gridOfParts, lanes, TEAMS, type Teams, teamConstants, vectors } from '../../record/lanes.ts';
-import { differentiable, grid1d, intermediate, launch, recorder } from '../../record/recorder.ts';
+import { differentiable, intermediate, launch, recorder } from '../../record/recorder.ts';
 import { elements } from '../../record/shape.ts';
 import type { Spectrum } from '../../record/spectrum.ts';
 import type { Tensor } from '../../record/tensor.ts';
-import type { ConvKernels } from './kernels.ts';
+import type { ConvPasses } from './kernels.ts';
 import type { Outer } from './outer.ts';
 import type { ConvEpilogue, ConvSizes } from './sizes.ts';
 
 const WG = 64;
-
-/** x / sigma, each sample by its call's. */
-function divided(x: Tensor, { calls, sigma }: Spectrum): Tensor {
-  const y = intermediate(x.shape, 'x / sigma');
-  const count = elements(x.shape);
-  launch({
-    kernel: 'conv2d/divideSamples',
-    constants: { CALLS: calls, SIZE: count / calls, WG },
-    label: 'conv2d.divideSamples',
-    bind: [x, sigma, y],
-    grid: grid1d(count, WG),
-  });
-  return y;
-}
-
-/** dw += the outer products, in place. */
-function addOuter(dw: Tensor, { spectrum, dsigma }: Outer): void {
-  const { calls, u, v } = spectrum;
-  const [O, M] = [u.shape[1], v.shape[1]];
-  launch({
-    kernel: 'conv2d/addOuter',
-    constants: { O, M, CALLS: calls, WG },
-    label: 'conv2d.addOuter',
-    bind: [dsigma, u, v, dw],
-    grid: grid1d(O * M, WG),
-  });
-}
 
 /** Invocations of the sums over rows: few long ones on a processor, many on a GPU, a team of them a slice. */
 function slicesOf(rows: number, lanes: number, { team }: Teams): { PER: number; SLICES: number } {
@@ -99,7 +72,7 @@ function backwardEpilogue(
  * @param epilogue without activation, or with LeakyReLU
  */
 export function normalised(
-  kernels: ConvKernels,
+  passes: ConvPasses,
   [x, w, b]: readonly [Tensor, Tensor, Tensor | null],
   spectrum: Spectrum,
   sizes: ConvSizes,
@@ -108,14 +81,10 @@ export function normalised(
   if (sizes.N % spectrum.calls !== 0) {
     throw new ShapeError(`conv2d: ${sizes.N} samples cannot be shared by ${spectrum.calls} calls`);
   }
-  const { divides = false } = kernels;
-  const y = divides
-    ? kernels.forward(x, w, b, sizes, epilogue, spectrum)
-    : kernels.forward(divided(x, spectrum), w, b, sizes, epilogue, null);
+  const y = passes.forward(x, w, b, epilogue, spectrum);
   differentiable('conv2d', [x, w, b], [y], ([dy], need) => {
     const { dz, db, outer } = backwardEpilogue(dy!, y, b, spectrum, epilogue, need[1] || need[2]);
-    const [dx, dw] = kernels.backward(x, w, dz, sizes, need, need[1] && divides ? outer : null);
-    if (dw && outer && !divides) addOuter(dw, outer);
+    const [dx, dw] = passes.backward(x, w, dz, need, outer);
     return [dx, dw, need[2] ? db : null];
   });
   return y;

@@ -208,7 +208,10 @@ export function winograd(store: Store): ConvKernels {
   return {
     forward: (x, w, b, sizes, epilogue) => forward([x, w, b], sizes, epilogue, store),
     backward(x, w, dy, sizes, need) {
-      const dm = tilesOf('outputBackward', dy, sizes, store);
+      // The passes may go by tiles of products of other sizes, with the same operands.
+      const dm = memoised(`${folder} outputBackward ${store.textures}`, [dy], () =>
+        tilesOf('outputBackward', dy, sizes, store),
+      );
       return [
         need[0] ? backwardInput(dm, w, sizes, store) : null,
         need[1] ? backwardWeight(x, dm, sizes, store) : null,
