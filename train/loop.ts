@@ -69,10 +69,10 @@ function makeLoader({ config, options, warn }: Job, dataset: Dataset, startStep:
  * the configuration with the folder.
  */
 async function openData({ config, options, stop, warn }: Job): Promise<[Dataset, RunConfig]> {
-  const { dataFolder, dataRoot } = config;
+  const { dataFolder, dataRoot, background } = config;
   const data = dataFolder && (await isDirectory(dataFolder)) ? dataFolder : config.data;
   try {
-    const dataset = await orStop(openDataset(data, { dataRoot, warn }), stop);
+    const dataset = await orStop(openDataset(data, { dataRoot, background, warn }), stop);
     const found = await resolveData(data, dataRoot);
     return [dataset, found.kind === 'toy' ? config : { ...config, dataFolder: resolve(found.path) }];
   } catch (error) {
