@@ -27,7 +27,14 @@ export {
 } from './device/kernel.ts';
 export { blankDevice, paperDevice } from './device/paper.ts';
 export { PRECISIONS, usePrecision } from './device/precision.ts';
-export { AdawnError, CheckpointError, DeviceError, KernelError, ShapeError } from './errors.ts';
+export {
+  AdawnError,
+  CapacityError,
+  CheckpointError,
+  DeviceError,
+  KernelError,
+  ShapeError,
+} from './errors.ts';
 // Gradients.
 export { gradients, type VjpOptions, vjp } from './grad/autograd.ts';
 export { checkpoint } from './grad/recompute.ts';

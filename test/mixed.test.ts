@@ -126,7 +126,7 @@ describe('training in mixed precision', () => {
     try {
       expect(device.precision).toBe('full');
       expect(() => usePrecision(device, 'mixed')).toThrow(
-        /^--precision mixed needs 16-bit floats .*shader-f16.*does not offer: use --precision full$/,
+        /^mixed precision needs 16-bit floats .*shader-f16.*does not offer: compute in full precision$/,
       );
       expect(device.precision).toBe('full');
     } finally {

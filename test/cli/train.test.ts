@@ -190,7 +190,7 @@ test('a model that does not fit into memory: said at once, with options that fit
 test('an adapter that does not exist: those that do are named', async () => {
   expectError(
     await run('train', ...TOY, '--adapter', 'voodoo2'),
-    /no adapter matching "voodoo2" found: give a part of ".+", or leave out --adapter for the best one/,
+    /no adapter matching "voodoo2" found: give a part of ".+", or none for the best one/,
   );
 });
 
