@@ -40,6 +40,8 @@ export interface Session {
   readonly losses: readonly FlatBuffer[];
   /** News of the steps that were submitted and not yet read, oldest first, on their way to the host. */
   readonly flying: Reading[];
+  /** When the last step was computed, and how long (milliseconds) after the one before. */
+  readonly pace: { at: number; ms: number };
 }
 
 /**
@@ -47,6 +49,13 @@ export interface Session {
  * GPU is never idle. Whoever stops a run waits for them, and news of a loss is this old.
  */
 export const IN_FLIGHT = 2;
+
+/**
+ * Where another step waits behind the one at work, two looks at this one are this part of a step apart, and
+ * these milliseconds at most: a look takes the processor a moment, and a late one costs nothing.
+ */
+const LOOK = 1 / 25;
+const LOOK_MS = 20;
 
 /** Floats between two losses in the flat buffer. */
 const SLOT = 64;
@@ -104,7 +113,15 @@ export async function openSession(
     throw error;
   });
   reserveReadings(model, losses.buffers);
-  return { model, step, lossNames: losses.names, inputs, losses: losses.buffers, flying: [] };
+  return {
+    model,
+    step,
+    lossNames: losses.names,
+    inputs,
+    losses: losses.buffers,
+    flying: [],
+    pace: { at: 0, ms: 0 },
+  };
 }
 
 function freeTensors(device: Device, { real, hypers }: Inputs, losses: readonly FlatBuffer[]): void {
@@ -125,7 +142,7 @@ function piecesOf({ health }: Model, losses: readonly FlatBuffer[]): Piece[] {
 /** Has the pool make what the steps in flight copy their news to, so that none of them makes any. */
 function reserveReadings(model: Model, losses: readonly FlatBuffer[]): void {
   const { device } = model;
-  const readings = Array.from({ length: IN_FLIGHT + 1 }, () => beginRead(device, piecesOf(model, losses)));
+  const readings = Array.from({ length: IN_FLIGHT }, () => beginRead(device, piecesOf(model, losses)));
   for (const reading of readings) cancelRead(device, reading);
 }
 
@@ -180,7 +197,9 @@ export async function readNews(session: Session, ahead = 0): Promise<StepNews[]>
   while (flying.length > ahead) {
     const reading = flying.shift()!;
     const values = new Float32Array(reading.bytes / 4);
-    await finishRead(model.device, reading, values);
+    const behind = flying.length > 0;
+    await finishRead(model.device, reading, values, behind ? Math.min(LOOK_MS, session.pace.ms * LOOK) : 0);
+    notePace(session);
     checkDevice(model.device);
     const flags = values.subarray(lossNames.length * SLOT);
     news.push({
@@ -194,6 +213,12 @@ export async function readNews(session: Session, ahead = 0): Promise<StepNews[]>
 /** Waits for the submitted steps; gives the losses of those that were not read yet, oldest first. */
 export async function readLosses(session: Session): Promise<Record<string, number>[]> {
   return (await readNews(session)).map(({ losses }) => losses);
+}
+
+function notePace({ pace }: Session): void {
+  const now = performance.now();
+  pace.ms = pace.at > 0 ? now - pace.at : 0;
+  pace.at = now;
 }
 
 /** Frees what the session allocated (not the model). */
