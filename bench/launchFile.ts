@@ -7,6 +7,7 @@ import {
   rate,
   type Step,
   type Stopwatch,
+  type Variants,
 } from '../engine/index.ts';
 import type { UgatitConfig } from '../model/ugatit/ugatit.ts';
 import { commit } from './header.ts';
@@ -35,6 +36,8 @@ export interface LaunchFile {
   readonly commit: string;
   readonly precision: Precision;
   readonly config: UgatitConfig;
+  /** What `--force` asked for. */
+  readonly variants?: Variants;
   /** Kernels the tuner chose, as a run keeps them. */
   readonly tuned: Readonly<Record<string, string>>;
   readonly pipelines: number;
@@ -68,13 +71,14 @@ export type MeasuredIteration = Pick<
   'iteration_ms' | 'iteration_ms_min' | 'host_ms' | 'alone_ms' | 'compile_ms' | 'config' | 'toggles' | 'rows'
 >;
 
-const aboutDevice = ({ name, info, isCpu, gpu, precision, tuning, pipelines }: Device) => ({
+const aboutDevice = ({ name, info, isCpu, gpu, precision, variants, tuning, pipelines }: Device) => ({
   device: info.device || name,
   driver: info.description,
   is_cpu: isCpu,
   subgroups: [info.subgroupMinSize, info.subgroupMaxSize] as const,
   features: [...gpu.features].sort(),
   precision,
+  variants,
   tuned: Object.fromEntries(tuning.best),
   pipelines: pipelines.size,
 });

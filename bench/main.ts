@@ -23,6 +23,7 @@ import { recipeNamed } from '../model/recipes.ts';
 import { DEFAULTS } from '../model/ugatit/ugatit.ts';
 import { stepOnPaper } from '../train/kernels.ts';
 import { type BenchSize, benchCases } from './cases/index.ts';
+import { forceable, forcedOf } from './force.ts';
 import { headerOf, slugOf } from './header.ts';
 import { writeLaunches } from './launchFile.ts';
 import { paper, paperOptions } from './paper/command.ts';
@@ -169,6 +170,7 @@ const stepOptions = (command: Argv) =>
       describe: 'write every launch, for `paper --against` (needs time stamps)',
     })
     .option('toggles', { string: true, describe: "Dawn's toggles to enable: disable_robustness,..." })
+    .option('force', { string: true, describe: `ways nobody has chosen from yet: ${forceable}` })
     .example('$0 step --profile', 'where an iteration spends its time')
     .example('$0 step --size 64 --ch 16 --dis-layers 5,4', "the peers' small networks")
     .example('$0 step --size 256 --ch 64 --launches h100.json', 'launch by launch, to set beside `paper`');
@@ -178,12 +180,14 @@ type StepArgs = Awaited<ReturnType<typeof stepOptions>['argv']> & DeviceArgs & {
 async function timeStep(args: StepArgs): Promise<void> {
   const { size, ch, nRes, batch, checkpointActivations, launches: file } = args;
   const toggles = togglesOf(args.toggles);
+  const forced = forcedOf(args.force);
   // Minutes of measuring shall not end in a folder that is not there.
   if (file) accessSync(dirname(file), constants.W_OK);
   const shape = { light: !args.full, size, ch, nRes, batch, disLayers: disLayersOf(args.disLayers) };
   const config = { ...DEFAULTS, ...shape, checkpointActivations };
   await withDevice({ ...args, toggles }, async (device) => {
     const { precision } = device;
+    device.variants = forced;
     await tuneWork(device, args.tune ?? defaultMode(device), (paper) =>
       stepOnPaper(paper, recipeNamed('ugatit'), config),
     );

@@ -57,7 +57,8 @@ export { type CamOptions, type CamWeights, cam, heatMap } from './ops/cam.ts';
 export { type CamSpectra, camLogits } from './ops/camLogits.ts';
 export { concat, copyInto, slice, split } from './ops/concat.ts';
 export { chooseConv } from './ops/conv2d/choose.ts';
-export { type ConvOptions, conv2d, convSizes } from './ops/conv2d.ts';
+export { type ConvOptions, convSizes } from './ops/conv2d/sizes.ts';
+export { conv2d } from './ops/conv2d.ts';
 export { fill, zeros } from './ops/fill.ts';
 export { type LinearOptions, linear, splitRows } from './ops/linear.ts';
 export {
@@ -106,6 +107,7 @@ export {
   type Tensor,
   windowOf,
 } from './record/tensor.ts';
+export { UNDECIDED } from './record/undecided.ts';
 export type { Step } from './run/encode.ts';
 // Programs: recorded once, run often.
 export { printLaunches, printPlan } from './run/print.ts';

@@ -2,10 +2,14 @@ import {
   ADAM_HYPER,
   type AdamOptions,
   adamHyper,
+  allocate,
   type Device,
+  elements,
   type FlatBuffer,
   flatBuffer,
   flatRange,
+  normalStream,
+  release,
   type Tensor,
   upload,
 } from '../engine/index.ts';
@@ -112,11 +116,46 @@ export function setHypers({ device, trained }: Model, { flat }: Hypers, number: 
   upload(device, flatRange(flat, 0, all.length, 'Adam numbers'), all);
 }
 
-/** Records one training iteration of a model on these pictures. */
+/** What the host writes before each iteration. */
+export interface Inputs {
+  readonly real: Readonly<Record<Domain, Tensor>>;
+  readonly noise: Readonly<Record<string, Tensor>>;
+  readonly hypers: Hypers;
+}
+
+/** Allocates what the host writes before each iteration of a model. */
+export function allocateInputs(model: Model): Inputs {
+  const { device, recipe, options } = model;
+  const { batch, size } = options;
+  const picture = (domain: Domain) => allocate(device, [batch, size, size, 3], `batch ${domain}`);
+  const shapes = Object.entries(recipe.noise?.(options) ?? {});
+  const noise = Object.fromEntries(shapes.map(([name, shape]) => [name, allocate(device, shape, name)]));
+  return { real: { A: picture('A'), B: picture('B') }, noise, hypers: allocateHypers(model) };
+}
+
+/** Returns the memory of the inputs to the pool. */
+export function freeInputs({ device }: Model, { real, noise, hypers }: Inputs): void {
+  for (const tensor of [...Object.values(real), ...Object.values(noise)]) release(device, tensor);
+  device.pool.release(hypers.flat.buffer);
+}
+
+/** Standard normal numbers: the same for the same seed, name and iteration, whatever was drawn before. */
+export function drawNoise(seed: number, name: string, iteration: number, count: number): Float32Array {
+  const next = normalStream(seed, `${name} ${iteration}`);
+  return Float32Array.from({ length: count }, next);
+}
+
+/** Uploads the noise of an iteration. */
+export function setNoise({ device }: Model, { noise }: Inputs, seed: number, iteration: number): void {
+  for (const [name, tensor] of Object.entries(noise)) {
+    upload(device, tensor, drawNoise(seed, name, iteration, elements(tensor.shape)));
+  }
+}
+
+/** Records one training iteration of a model. */
 export function recordStep<O extends CommonOptions>(
   model: Model<O>,
-  real: Readonly<Record<Domain, Tensor>>,
-  hypers: Hypers,
+  { real, noise, hypers }: Inputs,
 ): Losses {
   const { recipe, options, trained, optimiserOf, health } = model;
   const collections = Object.fromEntries(
@@ -128,6 +167,7 @@ export function recordStep<O extends CommonOptions>(
   const step: Step<O> = {
     options,
     real,
+    noise,
     scope: (network) => scopeIn(model as unknown as Model, network),
     collect: (network, ...rest) => collect(collections[optimiserOf.get(network)!], network, ...rest),
     update(networks) {

@@ -1,5 +1,5 @@
 import { AdawnError } from '../engine/errors.ts';
-import type { AdamOptions, Tensor } from '../engine/index.ts';
+import type { AdamOptions, Shape, Tensor } from '../engine/index.ts';
 import type { CollectOptions } from './optimise.ts';
 import type { Scope } from './scope.ts';
 import type { ParameterSpec } from './spec.ts';
@@ -45,6 +45,10 @@ export interface Step<O extends CommonOptions = CommonOptions> {
   readonly options: O;
   /** The pictures of this iteration, [batch,size,size,3] in [-1, 1]. */
   readonly real: Readonly<Record<Domain, Tensor>>;
+  /**
+   * Standard normal numbers, drawn anew for each iteration, by the names that `noise` of the recipe gives.
+   */
+  readonly noise: Readonly<Record<string, Tensor>>;
   /** The tensors of a network. */
   scope(network: string): Scope;
   /**
@@ -80,12 +84,19 @@ export interface Translated {
   readonly heatmap?: Tensor;
 }
 
-/** From one domain to the other: the network that goes there, and the one that comes back. */
+/**
+ * From one domain to the other, or from nothing but noise: the network that goes there, and one that comes
+ * back.
+ */
 export interface Way {
-  readonly from: Domain;
+  /** Whose pictures it takes; absent where it takes noise. */
+  readonly from?: Domain;
   readonly to: Domain;
   readonly network: string;
-  readonly back: string;
+  /** Absent where no network comes back. */
+  readonly back?: string;
+  /** Shape of the noise that it takes in place of pictures, for one picture. */
+  noise?(options: CommonOptions): Shape;
 }
 
 /**
@@ -106,11 +117,17 @@ export interface Recipe<O extends CommonOptions = CommonOptions> {
   networks(options: O): Readonly<Record<string, NetworkSpec>>;
   /** Adam's numbers, by the optimisers' names. */
   optimisers(options: O): Readonly<Record<string, AdamOptions>>;
+  /**
+   * Shapes of the random inputs of an iteration, by name: functions of the seed, the name and the iteration.
+   */
+  noise?(options: O): Readonly<Record<string, Shape>>;
   /** Records one training iteration. */
   step(step: Step<O>): Losses;
   /** The ways a picture can go, by name: `A2B`. */
   readonly ways: Readonly<Record<string, Way>>;
-  /** Records what the network of a way makes of pictures [N,H,W,3] in [-1, 1]. */
+  /**
+   * Records what the network of a way makes of pictures [N,H,W,3] in [-1, 1], or of the noise that it takes.
+   */
   translate(p: Scope, x: Tensor, options: O): Translated;
 }
 

@@ -2,16 +2,19 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { forcedOf } from '../bench/force.ts';
 import type { LaunchFile } from '../bench/launchFile.ts';
 import { paired, readLaunches, verdictsOf } from '../bench/paper/against.ts';
 import { CARDS } from '../bench/paper/cards.ts';
+import { paperReport } from '../bench/paper/command.ts';
 import { deviceOnPaper } from '../bench/paper/launches.ts';
 import { printAgainst } from '../bench/paper/printAgainst.ts';
 import { ratesOf } from '../bench/paper/time.ts';
 import { togglesOf } from '../bench/toggles.ts';
 import { openDevice } from '../engine/device/device.node.ts';
-import { closeDevice, type Device, scoped } from '../engine/device/device.ts';
+import { closeDevice, type Device, scoped, type Variants } from '../engine/device/device.ts';
 import { conv2d } from '../engine/ops/conv2d.ts';
+import { zeros } from '../engine/ops/fill.ts';
 import { allocate } from '../engine/record/tensor.ts';
 import { trace } from '../engine/run/program.ts';
 import { DEFAULTS } from '../model/ugatit/ugatit.ts';
@@ -30,13 +33,19 @@ describe('beside a measured iteration', () => {
 
   /** Convolutions whose times rest on tiles of each size, on cores that are not full, and on single loads. */
   function convolutions() {
-    const { launches } = trace(paper, () => ({
-      large: conv2d(input(2, 64, 64, 256), input(256, 3, 3, 256), null, { pad: 1 }),
-      tall: conv2d(input(1, 64, 64, 256), input(256, 3, 3, 256), null, { pad: 1 }),
-      few: conv2d(input(1, 8, 8, 1024), input(2048, 4, 4, 1024), null, { pad: 1 }),
-      single: conv2d(input(2, 256, 256, 64), input(3, 7, 7, 64), null, { pad: 3 }),
-    }));
-    return estimatesOf(CARDS.h100, launches);
+    const by = (tile: string, x: number[], w: number[], pad: number) =>
+      trace({ ...paper, variants: { conv2d: `gatherTiled${tile}` } }, () => ({
+        y: conv2d(input(...x), input(...w), null, { pad }),
+      })).launches;
+    const launches = [
+      ...by('Large', [2, 64, 64, 256], [256, 3, 3, 256], 1),
+      ...by('Tall', [2, 64, 64, 256], [256, 3, 3, 256], 1),
+      // Too short to be split among more workgroups.
+      ...Array.from({ length: 16 }, () => by('Small', [1, 32, 32, 128], [256, 1, 1, 128], 0)).flat(),
+      ...by('Small', [2, 64, 64, 62], [66, 7, 7, 62], 3),
+    ];
+    const fill = trace(paper, () => ({ y: zeros([2 ** 26]) }));
+    return estimatesOf(CARDS.h100, [...fill.launches, ...launches]);
   }
 
   /** A file whose launches take so many times as long as on paper, and `gap` microseconds. */
@@ -132,6 +141,26 @@ describe('beside a measured iteration', () => {
     const other = await written({ header: {}, results: [] });
     expect(() => readLaunches(other)).toThrow(/none of those that `bench step --launches FILE` writes/);
     expect(() => readLaunches(join(folder, 'none.json'))).toThrow(/no such file/);
+  });
+});
+
+describe('ways that nobody has chosen from', () => {
+  test('are forced by name, and refused where there are none of that name', () => {
+    expect(forcedOf('memo=kept, tileLanes=pairs')).toEqual({ memo: 'kept', tileLanes: 'pairs' });
+    expect(forcedOf(undefined)).toEqual({});
+    expect(() => forcedOf('memo=kept,tiles=pairs')).toThrow(/tiles=pairs is none of tileLanes=blocks/);
+    expect(() => forcedOf('memo=toString')).toThrow(/memo=toString is none of/);
+    expect(() => forcedOf('toString')).toThrow(/toString is none of/);
+  });
+
+  test('are on paper what was measured', async () => {
+    const config = { ...DEFAULTS, size: 64, ch: 64, nRes: 1, disLayers: [5, 4] as [number, number] };
+    const kernelsWith = async (variants: Variants) => {
+      const { launches } = await paperReport(CARDS.h100, { config, variants });
+      return new Set(launches.flatMap(({ launch }) => Object.keys(launch.kernel?.constants ?? {})));
+    };
+    expect(await kernelsWith({ tileLanes: 'pairs' })).toContain('PAIRS');
+    expect(await kernelsWith({})).not.toContain('PAIRS');
   });
 });
 

@@ -78,11 +78,21 @@ function covering(cases: readonly OpCase[]): Choice[] {
 const nameOf = ({ c, variant, isCpu }: Choice) =>
   `${c.op}, ${c.name} (${variant ?? 'default'}, as for a ${isCpu ? 'processor' : 'GPU'})`;
 
+/** Products in parts, some of them empty, and by large tiles. */
+const PRODUCTS: readonly (readonly [name: string, variant: string])[] = [
+  ['3x3 stride 2, 70 to 131', 'gatherTiled'],
+  ['3x3, 132 to 136, batch 2', 'gatherTiledLarge'],
+];
+
 /** Every kernel with a large case, and with one of many channels (convolutions have them anyway). */
 function chosen(): Choice[] {
   const by = (measure: (c: OpCase) => number) => [...allCases].sort((a, b) => measure(b) - measure(a));
   const many = by(channelsOf).filter(({ op }) => op !== 'conv2d');
-  const choices = [...covering(by(sizeOf)), ...covering(many)];
+  const products = PRODUCTS.map(([name, variant]) => {
+    const c = allCases.find((item) => item.op === 'conv2d' && item.name === name)!;
+    return { c, variant, isCpu: false };
+  });
+  const choices = [...covering(by(sizeOf)), ...covering(many), ...products];
   return [...new Map(choices.map((choice) => [nameOf(choice), choice])).values()];
 }
 

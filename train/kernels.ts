@@ -1,12 +1,12 @@
 import { type Device, trace, usePrecision } from '../engine/index.ts';
 import { defaultMode, tuneFor, useTuned } from '../engine/node.ts';
-import { createModel } from '../model/model.ts';
+import { allocateInputs, createModel } from '../model/model.ts';
 import type { CommonOptions, Recipe } from '../model/recipe.ts';
 import { kernelsHash } from './environment.ts';
 import { expectRoom } from './memoryPlan.ts';
 import { type Observer, warner } from './observers.ts';
 import { type LoopOptions, type RunConfig, recipeOf } from './options.ts';
-import { allocateInputs, recordWithLosses } from './session.ts';
+import { recordWithLosses } from './session.ts';
 
 /** Records the training step on a paper device. */
 export function stepOnPaper(paper: Device, recipe: Recipe, options: CommonOptions): void {

@@ -69,10 +69,10 @@ function makeLoader({ config, options, warn }: Job, dataset: Dataset, startStep:
  * the configuration with the folder.
  */
 async function openData({ config, options, stop, warn }: Job): Promise<[Dataset, RunConfig]> {
-  const { dataFolder, dataRoot } = config;
+  const { dataFolder, dataRoot, background } = config;
   const data = dataFolder && (await isDirectory(dataFolder)) ? dataFolder : config.data;
   try {
-    const dataset = await orStop(openDataset(data, { dataRoot, warn }), stop);
+    const dataset = await orStop(openDataset(data, { dataRoot, background, warn }), stop);
     const found = await resolveData(data, dataRoot);
     return [dataset, found.kind === 'toy' ? config : { ...config, dataFolder: resolve(found.path) }];
   } catch (error) {
@@ -115,10 +115,14 @@ async function trainModel(job: Job, model: Model, dataset: Dataset): Promise<Run
   }
   if (start >= config.iterations) return { step: start, steps: 0, complete: true, folder };
   const samples = await orStop(samplePictures(dataset, config, warn), stop);
-  const session = await openSession(model, (done, total) => {
-    stop.throwIfAborted();
-    for (const o of observers) o.compiling?.(done, total);
-  });
+  const session = await openSession(
+    model,
+    (done, total) => {
+      stop.throwIfAborted();
+      for (const o of observers) o.compiling?.(done, total);
+    },
+    config.seed,
+  );
   const loader = makeLoader(job, dataset, start);
   const metrics = metricsFile(folder.metrics, warn);
   const run: Run = {

@@ -1,12 +1,12 @@
 import { AdawnError } from '../engine/errors.ts';
 import { allocate, type Device, paperDevice, trace } from '../engine/index.ts';
 import { adapterMemory } from '../engine/node.ts';
-import { createModel, ensemblesOf, type Model } from '../model/model.ts';
+import { allocateInputs, createModel, ensemblesOf, type Model } from '../model/model.ts';
 import type { ParameterGroup } from '../model/parameters.ts';
 import { type CommonOptions, checkOptions, flagOf, type OptionSpec, type Recipe } from '../model/recipe.ts';
 import { TrainingError } from './errors.ts';
-import { gridOf } from './samples.ts';
-import { allocateInputs, recordWithLosses } from './session.ts';
+import { gridOf, inputShape } from './samples.ts';
+import { recordWithLosses } from './session.ts';
 
 /** GPU memory of a training run in bytes, computed without running it. */
 export interface MemoryNeed {
@@ -30,8 +30,8 @@ const bytesOf = (groups: readonly ParameterGroup[]) =>
 
 function sampleBytes(model: Model): number {
   const { device, options, recipe } = model;
-  const x = allocate(device, [1, options.size, options.size, 3], 'sample');
   const [way] = Object.values(recipe.ways);
+  const x = allocate(device, inputShape(way, options), 'sample');
   return trace(device, () => gridOf(model, way, x).outputs).plan.bytes;
 }
 

@@ -2,17 +2,19 @@ import {
   allocate,
   type Device,
   dispose,
+  elements,
   type Program,
   read,
   record,
   release,
   run,
+  type Shape,
   type Tensor,
   upload,
   withinMemory,
 } from '../engine/index.ts';
-import { type Model, scopeIn } from '../model/model.ts';
-import type { Translated, Way } from '../model/recipe.ts';
+import { drawNoise, type Model, scopeIn } from '../model/model.ts';
+import type { CommonOptions, Translated, Way } from '../model/recipe.ts';
 import { DataError } from './data/errors.ts';
 import type { Dataset } from './data/folder.ts';
 import { composeGrid, toPicture } from './data/grid.ts';
@@ -58,6 +60,10 @@ export async function samplePictures(
   return { a: both(train.a, test.a), b: both(train.b, test.b) };
 }
 
+/** Shape of what a way takes, for one picture. */
+export const inputShape = ({ noise }: Way, options: CommonOptions): Shape =>
+  noise ? noise(options) : [1, options.size, options.size, 3];
+
 /** Rows of a grid below the real picture, top to bottom, and which of them are heat maps. */
 interface Grid {
   readonly outputs: Record<string, Tensor>;
@@ -72,7 +78,9 @@ export function gridOf(model: Model, { network, back }: Way, x: Tensor): Grid {
   const { recipe, options } = model;
   const apply = (name: string, picture: Tensor) => recipe.translate(scopeIn(model, name), picture, options);
   const fake = apply(network, x);
-  const rows: Record<string, Translated> = { identity: apply(back, x), fake, cycle: apply(back, fake.image) };
+  const rows: Record<string, Translated> = back
+    ? { identity: apply(back, x), fake, cycle: apply(back, fake.image) }
+    : { fake };
   const outputs: Record<string, Tensor> = {};
   const maps = new Set<string>();
   for (const [row, { image, heatmap }] of Object.entries(rows)) {
@@ -85,7 +93,7 @@ export function gridOf(model: Model, { network, back }: Way, x: Tensor): Grid {
   return { outputs, maps };
 }
 
-/** One column: the real picture, then the rows of the grid. */
+/** One column: the real picture where the way takes one, then the rows of the grid. */
 async function column(
   device: Device,
   program: Program<Record<string, Tensor>>,
@@ -95,22 +103,33 @@ async function column(
 ): Promise<Picture[]> {
   upload(device, x, values);
   run(program);
-  const size = x.shape[1];
-  const pictures = [toPicture(values, size, size)];
+  const [, height, width, channels] = x.shape;
+  const pictures = channels === 3 ? [toPicture(values, width, height)] : [];
+  const side = program.outputs.fake.shape[1];
   for (const [row, tensor] of Object.entries(program.outputs)) {
     const result = await read(device, tensor);
     const [, h, w] = tensor.shape;
-    pictures.push(maps.has(row) ? heatmapPicture(result, h, w, size) : toPicture(result, size, size));
+    pictures.push(maps.has(row) ? heatmapPicture(result, h, w, side) : toPicture(result, w, h));
   }
   return pictures;
 }
 
-/** Columns of a grid, picture by picture. @throws the reason of `stop` when that is aborted */
+/**
+ * What the columns of a grid show: pictures of the domain that the way takes, or noise that is always the
+ * same.
+ */
+function inputsOf({ from, noise }: Way, { a, b }: SamplePictures, options: CommonOptions): Float32Array[] {
+  if (from) return (from === 'A' ? a : b).map(({ values }) => values);
+  const count = elements(noise!(options));
+  return Array.from({ length: 2 * SAMPLE_COLUMNS }, (_, i) => drawNoise(0, 'sample', i, count));
+}
+
+/** Columns of a grid, input by input. @throws the reason of `stop` when that is aborted */
 async function columns(
   model: Model,
   way: Way,
   x: Tensor,
-  pictures: readonly TestPicture[],
+  inputs: readonly Float32Array[],
   stop: AbortSignal,
 ): Promise<Picture[][]> {
   const { device } = model;
@@ -124,7 +143,7 @@ async function columns(
   const program = await record(device, build, check);
   try {
     const made: Picture[][] = [];
-    for (const { values } of pictures) {
+    for (const values of inputs) {
       check();
       made.push(await column(device, program, x, values, maps));
     }
@@ -148,13 +167,9 @@ export async function writeSampleGrid(
 ): Promise<void> {
   const { device, options } = model;
   const free = (tensor: Tensor) => release(device, tensor);
-  const x = await withinMemory(
-    device,
-    () => allocate(device, [1, options.size, options.size, 3], 'sample'),
-    free,
-  );
+  const x = await withinMemory(device, () => allocate(device, inputShape(way, options), 'sample'), free);
   try {
-    const made = await columns(model, way, x, way.from === 'A' ? pictures.a : pictures.b, stop);
+    const made = await columns(model, way, x, inputsOf(way, pictures, options), stop);
     const rows = made[0].map((_, r) => made.map((column) => column[r]));
     await writePng(path, composeGrid(rows));
   } finally {

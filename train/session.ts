@@ -1,5 +1,4 @@
 import {
-  allocate,
   beginRead,
   cancelRead,
   checkDevice,
@@ -14,25 +13,27 @@ import {
   place,
   type Reading,
   record,
-  release,
   run,
   runInPortions,
   type Tensor,
   upload,
 } from '../engine/index.ts';
-import { allocateHypers, type Hypers, type Model, recordStep, setHypers } from '../model/model.ts';
-import type { Domain } from '../model/recipe.ts';
+import {
+  allocateInputs,
+  freeInputs,
+  type Inputs,
+  type Model,
+  recordStep,
+  setHypers,
+  setNoise,
+} from '../model/model.ts';
 import type { Batch } from './data/loader.ts';
-
-/** What the host writes before each step. */
-export interface Inputs {
-  readonly real: Readonly<Record<Domain, Tensor>>;
-  readonly hypers: Hypers;
-}
 
 /** A recorded training step with its inputs, and the losses of the last steps on the GPU. */
 export interface Session {
   readonly model: Model;
+  /** Of the random inputs. */
+  readonly seed: number;
   readonly step: Program<Record<string, Tensor>>;
   readonly lossNames: readonly string[];
   readonly inputs: Inputs;
@@ -79,17 +80,9 @@ export interface PlacedLosses {
   readonly buffers: readonly FlatBuffer[];
 }
 
-/** Allocates what the host writes before each step of a model. */
-export function allocateInputs(model: Model): Inputs {
-  const { device, options } = model;
-  const shape = [options.batch, options.size, options.size, 3];
-  const real = { A: allocate(device, shape, 'batch A'), B: allocate(device, shape, 'batch B') };
-  return { real, hypers: allocateHypers(model) };
-}
-
 /** Records the training step inside `record` or `trace`, with every loss in memory that stays. */
-export function recordWithLosses(model: Model, { real, hypers }: Inputs): PlacedLosses {
-  const { all, totals } = recordStep(model, real, hypers);
+export function recordWithLosses(model: Model, inputs: Inputs): PlacedLosses {
+  const { all, totals } = recordStep(model, inputs);
   // A dispatch that reads terms and writes a total must find them in different buffers.
   const groups = [Object.keys(all).filter((name) => !totals.includes(name)), [...totals]];
   const buffers = groups.map((group) => placeLosses(model.device, group, all));
@@ -100,6 +93,7 @@ export function recordWithLosses(model: Model, { real, hypers }: Inputs): Placed
 export async function openSession(
   model: Model,
   onCompile?: (done: number, total: number) => void,
+  seed = 0,
 ): Promise<Session> {
   const { device } = model;
   const inputs = allocateInputs(model);
@@ -109,24 +103,18 @@ export async function openSession(
     return {};
   };
   const step = await record(device, build, onCompile).catch((error) => {
-    freeTensors(device, inputs, losses.buffers);
+    freeTensors(model, inputs, losses.buffers);
     throw error;
   });
   reserveReadings(model, losses.buffers);
-  return {
-    model,
-    step,
-    lossNames: losses.names,
-    inputs,
-    losses: losses.buffers,
-    flying: [],
-    pace: { at: 0, ms: 0 },
-  };
+  const { names: lossNames, buffers } = losses;
+  const pace = { at: 0, ms: 0 };
+  return { model, seed, step, lossNames, inputs, losses: buffers, flying: [], pace };
 }
 
-function freeTensors(device: Device, { real, hypers }: Inputs, losses: readonly FlatBuffer[]): void {
-  for (const tensor of Object.values(real)) release(device, tensor);
-  for (const { buffer } of [hypers.flat, ...losses]) device.pool.release(buffer);
+function freeTensors(model: Model, inputs: Inputs, losses: readonly FlatBuffer[]): void {
+  freeInputs(model, inputs);
+  for (const { buffer } of losses) model.device.pool.release(buffer);
 }
 
 /** What the host hears of a step: its losses, and which networks are lost. */
@@ -146,10 +134,11 @@ function reserveReadings(model: Model, losses: readonly FlatBuffer[]): void {
   for (const reading of readings) cancelRead(device, reading);
 }
 
-function uploadInputs({ model, inputs }: Session, batch: Batch, number: number, lr: number): void {
+function uploadInputs({ model, inputs, seed }: Session, batch: Batch, number: number, lr: number): void {
   const { device } = model;
   upload(device, inputs.real.A, batch.a);
   upload(device, inputs.real.B, batch.b);
+  setNoise(model, inputs, seed, number);
   setHypers(model, inputs.hypers, number, lr);
 }
 
@@ -227,5 +216,5 @@ export async function closeSession(session: Session): Promise<void> {
   await finish(model.device);
   dispose(step);
   for (const reading of flying.splice(0)) cancelRead(model.device, reading);
-  freeTensors(model.device, inputs, losses);
+  freeTensors(model, inputs, losses);
 }

@@ -58,7 +58,7 @@ const PASSES = { forward: [], backwardInput: ['x'], backwardWeight: ['w'], train
 
 /** Paths of conv2d to time beside the chosen one. */
 const PATHS = [
-  ...['columns', 'winograd', 'winogradTiledSmall', 'winogradTiledLarge'],
+  ...['columns', 'columnsTiled', 'taps', 'winograd', 'winogradTiledSmall', 'winogradTiledLarge'],
   ...['gather', 'gatherTiled', 'gatherTiledSmall', 'gatherTiledLarge'],
   ...['gatherMixedSmall', 'gatherMixedLarge', 'gatherMatrixSmall', 'gatherMatrixLarge'],
 ];

@@ -13,11 +13,11 @@ import {
   vjp,
 } from '../../engine/index.ts';
 import { initialise } from '../../model/ensemble.ts';
-import { createModel, ensemblesOf, freeModel, recordStep } from '../../model/model.ts';
+import { allocateInputs, createModel, ensemblesOf, freeModel, recordStep } from '../../model/model.ts';
 import { createTranslator, freeTranslator, runTranslator, type Translator } from '../../model/translator.ts';
 import { DEFAULTS, type UgatitConfig, ugatit } from '../../model/ugatit/ugatit.ts';
 import { values } from '../../test/cases/types.ts';
-import { allocateInputs, closeSession, openSession, runStep } from '../../train/session.ts';
+import { closeSession, openSession, runStep } from '../../train/session.ts';
 import { flopsOf } from '../flops.ts';
 import { checkGenerator, checkTraining } from '../golden.ts';
 import type { BenchCase } from '../types.ts';
@@ -90,8 +90,8 @@ function generatorCase(config: UgatitConfig, backward: boolean, naive: boolean):
 
 function stepOn(paper: Device, config: UgatitConfig): () => Record<string, Tensor> {
   const model = createModel(paper, ugatit, config);
-  const { real, hypers } = allocateInputs(model);
-  return () => ({ ...recordStep(model, real, hypers).all });
+  const inputs = allocateInputs(model);
+  return () => ({ ...recordStep(model, inputs).all });
 }
 
 /** The whole training iteration. */

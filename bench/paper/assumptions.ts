@@ -26,7 +26,7 @@ export interface Assumptions {
   readonly largeRegisters: number;
   /** Microseconds of a round of a tile that nothing but other workgroups of the core can fill. */
   readonly roundUs: number;
-  /** How much longer a round takes whose operands are loaded number by number. */
+  /** How much longer a round takes whose two operands are loaded number by number. */
   readonly unaligned: number;
   /** Microseconds of the host for each launch, while the GPU computes. */
   readonly hostUs: number;
@@ -71,7 +71,7 @@ export const SAID: Readonly<Record<AssumptionName, (value: number) => string>> =
   tallRegisters: (v) => `one of a 128x64 tile ${v}`,
   largeRegisters: (v) => `one of a 128x128 tile ${v}`,
   roundUs: (v) => `${v} us of a round of a tile only other workgroups of the core can fill`,
-  unaligned: (v) => `rounds that load number by number take ${v} times as long`,
+  unaligned: (v) => `rounds that load both operands number by number take ${v} times as long`,
   hostUs: (v) => `the host spends ${v} us on a launch`,
 };
 

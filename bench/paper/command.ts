@@ -2,9 +2,10 @@ import { writeFileSync } from 'node:fs';
 import type { Argv } from 'yargs';
 import { disLayersOf } from '../../cli/common/model.ts';
 import { wholeNumber } from '../../cli/common/run.ts';
-import type { Precision } from '../../engine/index.ts';
+import type { Precision, Variants } from '../../engine/index.ts';
 import { useTuned } from '../../engine/node.ts';
 import { DEFAULTS, type UgatitConfig } from '../../model/ugatit/ugatit.ts';
+import { forceable, forcedOf } from '../force.ts';
 import { paired, readLaunches } from './against.ts';
 import { CARDS, type Card, cardOf } from './cards.ts';
 import { directFlops, estimateLaunches, totalsOf } from './estimate.ts';
@@ -46,6 +47,7 @@ export const paperOptions = (command: Argv) =>
       string: true,
       describe: 'a file of `step --launches FILE`: that iteration, measured and on paper',
     })
+    .option('force', { string: true, describe: `ways nobody has chosen from yet: ${forceable}` })
     .option('top', { number: true, default: 25, describe: 'launches to list' })
     .example('$0 paper', 'where an H100 would spend an iteration of the light model at 256x256')
     .example('$0 paper --card m2 --size 128', 'the same of an Apple M2, smaller pictures')
@@ -72,13 +74,16 @@ function configOf(args: PaperArgs): UgatitConfig {
 interface RunOf {
   readonly config: UgatitConfig;
   readonly precision?: Precision;
-  /** The tuner's choices. */
+  /** Ways that were forced, and the tuner's choices. */
+  readonly variants?: Variants;
   readonly tuned?: Readonly<Record<string, string>>;
 }
 
 /** Records an iteration for that card and says what to expect of it. */
-export async function paperReport(card: Card, { config, precision, tuned = {} }: RunOf): Promise<Report> {
+export async function paperReport(card: Card, run: RunOf): Promise<Report> {
+  const { config, precision, variants = {}, tuned = {} } = run;
   const paper = await deviceOnPaper(card, precision);
+  paper.variants = variants;
   useTuned(paper, tuned);
   const rates = ratesOf(card);
   const iteration = recordIteration(paper, config);
@@ -109,7 +114,8 @@ export async function paper(args: PaperArgs): Promise<void> {
   const top = wholeNumber('top', args.top, 0);
   const card = cardOf(args.card);
   const file = args.against === undefined ? null : readLaunches(args.against);
-  const report = await paperReport(card, file ?? { config: configOf(args), precision: args.precision });
+  const own = { config: configOf(args), precision: args.precision, variants: forcedOf(args.force) };
+  const report = await paperReport(card, file ?? own);
   if (file) {
     const pairs = paired(report.launches, file.rows);
     console.log(printAgainst(report.rates, args.card, pairs, file, top));

@@ -137,6 +137,7 @@ const SIZES: Record<string, number> = {
   vec4f: 16,
   vec4u: 16,
   vec4h: 8,
+  mat2x4f: 32,
 };
 
 function bytesOfType(type: string, text: string, values: Values): number {

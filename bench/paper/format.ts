@@ -51,6 +51,6 @@ const WHY: Readonly<Partial<Record<AssumptionName, string>>> = {
 
 /** What a launch's time is made of, in two words. */
 export function why({ bound, rounds }: Estimate): string {
-  if (rounds?.unaligned && bound === 'unaligned') return `${rounds.size}, single`;
+  if (rounds && bound === 'unaligned') return `${rounds.size}, single`;
   return rounds && bound === 'roundUs' ? `${rounds.size}, few` : (WHY[bound] ?? bound);
 }

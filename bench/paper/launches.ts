@@ -7,9 +7,9 @@ import {
   trace,
   usePrecision,
 } from '../../engine/index.ts';
-import { createModel } from '../../model/model.ts';
+import { allocateInputs, createModel } from '../../model/model.ts';
 import { type UgatitConfig, ugatit } from '../../model/ugatit/ugatit.ts';
-import { allocateInputs, recordWithLosses } from '../../train/session.ts';
+import { recordWithLosses } from '../../train/session.ts';
 import type { Card } from './cards.ts';
 
 /** Limits as Dawn reports them of cards with enough memory: what recording asks for. */

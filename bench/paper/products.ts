@@ -19,7 +19,7 @@ interface Product {
 const sum = (list: readonly number[]) => list.reduce((a, b) => a + b, 0);
 
 function byTiles(site: Site, { rows, columns, depths, useful }: Product): Partial<Work> {
-  const { ROWS, COLUMNS, DEPTH, ALIGNED = 1 } = site.values;
+  const { ROWS, COLUMNS, DEPTH, X_QUADS = 1, W_QUADS = 1, DY_QUADS = 1 } = site.values;
   const size = SIZES[`${ROWS}x${COLUMNS}`];
   if (!size)
     throw new AdawnError(`${site.launch.kernel!.name}: nothing is assumed of tiles of ${ROWS}x${COLUMNS}`);
@@ -32,11 +32,11 @@ function byTiles(site: Site, { rows, columns, depths, useful }: Product): Partia
     flops: all * flops,
     useful,
     asked: 4 * (sum(depths) * (rows * across + columns * down) + rows * columns * depths.length),
-    rounds: { size, flops, all, longest: Math.max(...rounds), unaligned: ALIGNED === 0 },
+    rounds: { size, flops, all, longest: Math.max(...rounds), single: 3 - X_QUADS - W_QUADS - DY_QUADS },
   };
 }
 
-/** conv2d/tiledRows: rows are positions of a class, k its taps times channels. */
+/** conv2d/tiledRows: rows are positions of a class, k its taps times channels or a split of them. */
 export const tiledRows: Rule = (site) => {
   const k = site.values;
   const side = Array.from({ length: k.CLASSES }, (_, i) => i);
@@ -47,15 +47,19 @@ export const tiledRows: Rule = (site) => {
   const useful = classes.map(
     ([y, x], i) => 2 * kept(y, k.OUT_H, k.GRID_H) * kept(x, k.OUT_W, k.GRID_W) * taps[i] * k.IN * k.OUT,
   );
+  const depths = Array.from({ length: site.launch.grid[2] }, (_, z) => {
+    const first = Math.floor(z / classes.length) * k.SPLIT_DEPTH;
+    return Math.min(k.SPLIT_DEPTH, Math.max(0, taps[z % classes.length] * k.PADDED - first));
+  });
   return byTiles(site, {
     rows: k.IMAGES * k.GRID_H * k.GRID_W,
     columns: k.OUT,
-    depths: taps.map((own) => own * k.PADDED),
+    depths,
     useful: k.IMAGES * sum(useful),
   });
 };
 
-/** conv2d/tiledWeights: rows are output channels, columns taps by input channels, k a split's positions. */
+/** conv2d/tiledWeights: rows are output channels, columns taps and input channels, k positions of a split. */
 export const tiledWeights: Rule = (site) => {
   const k = site.values;
   const classes = k.CLASSES ** 2;

@@ -47,6 +47,12 @@ const dealt = (count: number, k: Constants) => Math.ceil(count / k.WG);
 /** Numbers in workgroup memory added one by one, in waits: sixteen take as long as a load from the cache. */
 const added = (count: number) => count / 16;
 
+/** The same of kernels/lib/team.wgsl: a number and a meeting for each halving of a team. */
+const team = ({ TEAM }: Constants) => (TEAM > 1 ? 1 + added(2 * Math.ceil(Math.log2(TEAM))) : 0);
+
+/** Rounds of a workgroup that shares the parts of each of G groups among TEAM invocations. */
+const shared = (k: Constants) => Math.ceil(k.G / k.APART);
+
 /** The same of kernels/lib/total.wgsl: an eighth of the workgroup's values, a meeting, and eight. */
 const total = ({ WG }: Constants) => 1 + added(WG / 8 + 8);
 
@@ -101,28 +107,39 @@ export const RULES: Readonly<Record<string, Rule>> = {
   'conv2d/backwardEpilogue': both(
     loop((k) => k.PER),
     idle(5, (k) => !k.SUMS),
+    ({ values: k }) => ({ waits: 1 + team(k) }),
   ),
   'conv2d/columns:main': once,
   'conv2d/columns:backward': loop((k) => (k.K / k.S) ** 2),
   'conv2d/divideSamples': once,
   'conv2d/finishColumns': loop((k) => k.SLICES),
-  // One workgroup: an invocation adds all slices of its channels, for the bias and again for the sigmas.
-  'conv2d/finishEpilogue': ({ values: k }) => ({
-    turns: dealt(k.CV, k) * k.CALLS * k.SLICES * (1 + k.BIAS),
-    waits: 1 + k.CALLS * total(k),
-  }),
-  // One invocation a pixel, all its channels: neighbours are a pixel apart, so 32-byte sectors move twice.
-  'conv2d/fold:quads': both(
-    loop((_, site) => shapeOf(site, 2)[3] / 4),
-    (site) => ({
-      asked: 2 * (bytesIn(site, 1) + bytesIn(site, 2)),
-    }),
+  // One workgroup: an invocation adds its run of slices for the bias, and again for sigma of each call.
+  'conv2d/finishEpilogue': ({ values: k }) => {
+    const rounds = Math.ceil(k.CV / k.APART);
+    return {
+      turns: rounds * k.CALLS * k.RUN * (1 + k.BIAS),
+      waits: 1 + k.BIAS * rounds * team(k) + k.CALLS * total(k),
+    };
+  },
+  // Next to an edge a pixel's image is added to what it holds by then; in a corner, where few are, three are.
+  'conv2d/fold': () => ({ waits: 2 }),
+  // A load a tap that sees a pixel; of a stride S only every S-th tap on each axis does.
+  'conv2d/gatherTaps:main': loop((k) => k.K ** 2),
+  'conv2d/gatherTaps:backward': loop((k) => (k.UP * Math.ceil(k.K / k.S)) ** 2),
+  // Of each number of a plane a load as well, mostly of what a neighbour has loaded.
+  'conv2d/spreadTaps:main': both(
+    loop((k) => k.K),
+    (site) => ({ asked: 2 * bytesIn(site, 1) }),
   ),
-  'conv2d/fold:main': loop((_, site) => shapeOf(site, 2)[3]),
+  'conv2d/spreadTaps:backward': both(
+    loop((k) => k.UP ** 2 * k.K),
+    (site) => ({ asked: 2 * bytesIn(site, 1) }),
+  ),
   'conv2d/sumTaps': once,
   'conv2d/tiledRows': tiledRows,
   'conv2d/tiledWeights': tiledWeights,
-  // Splits, and of each the places of an element: behind six numbers the table has those of all K² elements.
+  'conv2d/transpose': once,
+  // Splits, and of each the places of an element: the table holds six numbers, then places of K² elements.
   'conv2d/unpackWeights': (site) => {
     const places = (shapeOf(site, 0)[0] - 6) / site.launch.grid[2];
     const turns = shapeOf(site, 1)[0] * places;
@@ -185,17 +202,18 @@ export const RULES: Readonly<Record<string, Rule>> = {
   ),
   'norm/apply': loop((k) => k.PER),
   'norm/backwardApply': loop((k) => k.PER),
-  'norm/backwardCoefficients:join': loop((k) => k.FAN),
   // Writes and reads again what it has added; samples one after the other.
-  'norm/backwardCoefficients:main': ({ values: k }) => ({
-    turns: k.N * dealt(k.G, k) * k.PARTS,
-    waits: k.N * (2 + (k.KIND ? total(k) : 0)),
+  'norm/backwardCoefficients': ({ values: k }) => ({
+    turns: k.N * shared(k) * k.RUN,
+    waits: k.N * (2 + shared(k) * team(k) + (k.KIND ? total(k) : 0)),
   }),
-  'norm/backwardSums': loop((k) => k.PER),
-  'norm/coefficients:join': loop((k) => k.FAN),
-  'norm/coefficients:main': ({ values: k }) => ({
-    turns: dealt(k.G, k) * k.PARTS,
-    waits: 2 + (k.KIND ? 2 * total(k) : 0),
+  'norm/backwardSums': both(
+    loop((k) => k.PER),
+    ({ values: k }) => ({ waits: 1 + team(k) }),
+  ),
+  'norm/coefficients': ({ values: k }) => ({
+    turns: shared(k) * k.RUN,
+    waits: 2 + shared(k) * team(k) + (k.KIND ? 2 * total(k) : 0),
   }),
   'norm/smallInstance': loop((k) => 2 * k.ROWS),
   'norm/smallInstanceBackward': loop((k) => 2 * k.ROWS),
@@ -209,7 +227,10 @@ export const RULES: Readonly<Record<string, Rule>> = {
       waits: k.N * (1 + total(k)),
     }),
   ),
-  'norm/statistics': loop((k) => k.PER),
+  'norm/statistics': both(
+    loop((k) => k.PER),
+    ({ values: k }) => ({ waits: 1 + team(k) }),
+  ),
   'spectralNorm/columns:join': loop((k, site) => bytesIn(site, 1) / 16 / k.QUADS),
   'spectralNorm/columns:main': both(
     power,
@@ -226,7 +247,10 @@ export const RULES: Readonly<Record<string, Rule>> = {
     loop((k, site) => dealt(largestLayer(site).quads, k)),
     meeting,
   ),
-  'sumRows/main': loop((k) => k.PER),
+  'sumRows/main': both(
+    loop((k) => k.PER),
+    ({ values: k }) => ({ waits: 1 + team(k) }),
+  ),
   'weightedSum/main': once,
 };
 

@@ -65,7 +65,7 @@ export function roundSeconds(rates: Rates, rounds: Rounds, sharing: number, resi
   // Of a workgroup that fills the core alone nothing is known but the whole.
   const alone = resident > 1 ? Math.min(assumed.roundUs * 1e-6, full / resident) : 0;
   const seconds = alone + ((full - alone) * sharing) / resident;
-  return rounds.unaligned ? seconds * assumed.unaligned : seconds;
+  return seconds * (1 + ((assumed.unaligned - 1) * rounds.single) / 2);
 }
 
 /** Products: as many waves of full cores as there are, and one that fills them in part. */
@@ -93,8 +93,9 @@ function chainSeconds(
 }
 
 function tileBound(rates: Rates, rounds: Rounds, groups: number, resident: number): AssumptionName {
-  if (rounds.unaligned) return 'unaligned';
-  return resident > 1 && groups < rates.card.cores * resident ? 'roundUs' : rounds.size;
+  if (rounds.single > 0) return 'unaligned';
+  // Where every core has all it can hold, its workgroups fill each other's waits.
+  return Math.ceil(groups / rates.card.cores) < resident ? 'roundUs' : rounds.size;
 }
 
 /** The time of a launch alone: what takes longest of arithmetic, memory, cache, and waiting for loads. */

@@ -18,8 +18,8 @@ export interface Rounds {
   /** Rounds of all workgroups, and of the one that has most. */
   readonly all: number;
   readonly longest: number;
-  /** Operands come number by number, not as vec4f. */
-  readonly unaligned: boolean;
+  /** Operands of the two that come number by number, not as vec4f. */
+  readonly single: number;
 }
 
 /** What a launch does, as far as its time depends on it. */

@@ -1,3 +1,4 @@
+import { register } from 'node:module';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Argv, Options } from 'yargs';
@@ -5,6 +6,30 @@ import { AdawnError } from '../../engine/errors.ts';
 import { type CommonOptions, flagOf, type OptionSpec, type Recipe } from '../../model/recipe.ts';
 import { addRecipe, recipeNames } from '../../model/recipes.ts';
 import { UsageError } from './run.ts';
+
+/**
+ * What `adawn` and its parts are to a file outside of this folder, which has no package of that name
+ * installed.
+ */
+const PARTS: Readonly<Record<string, string>> = {
+  adawn: new URL('../../engine/index.ts', import.meta.url).href,
+  'adawn/node': new URL('../../engine/node.ts', import.meta.url).href,
+  'adawn/model': new URL('../../model/index.ts', import.meta.url).href,
+};
+
+/**
+ * Has files anywhere import this very adawn by name, since two copies of it would not know each other's
+ * tensors; and takes TypeScript that lies in no package for a module, which it is if it exports a recipe.
+ */
+function offerParts(): void {
+  const hook = `
+    const parts = ${JSON.stringify(PARTS)};
+    export async function resolve(name, context, next) {
+      const found = await next(parts[name] ?? name, context);
+      return /[.]ts($|[?])/.test(found.url) ? { ...found, format: 'module' } : found;
+    }`;
+  register(`data:text/javascript,${encodeURIComponent(hook)}`);
+}
 
 /** A recipe of one's own: a path, not a name. */
 const isFile = (name: string) => /[\\/]|\.[cm]?[jt]s$/.test(name);
@@ -24,6 +49,7 @@ export async function loadRecipe(name: string): Promise<string> {
     );
   }
   const path = resolve(name);
+  offerParts();
   const found = await import(pathToFileURL(path).href).catch((cause: unknown) => {
     if (cause instanceof AdawnError) throw cause;
     throw new UsageError(`--model ${name} does not load: ${(cause as Error).message}`);

@@ -4,7 +4,7 @@ import type { Tensor } from '../record/tensor.ts';
 import { attend } from './cam/attend.ts';
 import { camPool } from './cam/pool.ts';
 import { type CamSpectra, camLogits } from './camLogits.ts';
-import type { ConvOptions } from './conv2d.ts';
+import type { ConvOptions } from './conv2d/sizes.ts';
 
 const WG = 64;
 

@@ -4,7 +4,7 @@ import { differentiable, grid1d, intermediate, launch, recorder, variantOf } fro
 import { elements, expectRank, type Shape, show } from '../record/shape.ts';
 import { type Tensor, viewOf } from '../record/tensor.ts';
 import { activationGradient } from './activation.ts';
-import { type Outer, outerBindings } from './conv2d/spectralConv.ts';
+import { type Outer, outerBindings } from './conv2d/outer.ts';
 import { sumRows } from './sumRows.ts';
 
 const WG = 64;

@@ -1,4 +1,5 @@
 import { ShapeError } from '../errors.ts';
+import { gridOfParts, TEAMS, type Teams, teamConstants } from '../record/lanes.ts';
 import { differentiable, grid1d, intermediate, launch, recorder, variantOf } from '../record/recorder.ts';
 import { elements, expectRank, expectSame, type Shape, sameShape, show } from '../record/shape.ts';
 import type { Tensor } from '../record/tensor.ts';
@@ -16,21 +17,22 @@ export interface NormOptions {
 }
 
 const KINDS = ['instance', 'iln', 'adailn'] as const;
-/** Invocations of the kernels that turn sums into coefficients, and of the naive ones. */
+/** Invocations of the kernels that turn sums into coefficients on a processor, and of the naive ones. */
 const WG_SMALL = 64;
-/** Parts of a picture that one invocation of those kernels joins; more are joined in runs of FAN before. */
+/** Parts of a picture on a processor, where one invocation joins them. */
 const MOST_PARTS = 32;
-const FAN = 16;
+/** Invocations of a sum over pictures: what keeps a large GPU's memory busy, and what a processor's cores. */
+const INVOCATIONS = 65536;
+const INVOCATIONS_ON_CPU = 512;
 
 /** How the passes over x are divided: `per` rows (pixels) an invocation in `parts` parts. */
-interface Division {
-  readonly wg: number;
+interface Division extends Teams {
   readonly per: number;
   readonly parts: number;
 }
 
-function divide(rows: number, per: number, wg: number): Division {
-  return { wg, per, parts: Math.ceil(rows / per) };
+function divide(rows: number, per: number, teams: Teams): Division {
+  return { ...teams, per, parts: Math.ceil(rows / (per * teams.team)) };
 }
 
 /** Sizes as the kernels' constants name them, and the divisions chosen for this adapter. */
@@ -49,66 +51,51 @@ function sizesOf(x: Shape): Sizes {
   const ROWS = H * W;
   const groups = Math.ceil(C / 4);
   const fewLanes = variantOf('norm', recorder().device.isCpu ? 'fused' : 'wide') === 'fused';
-  // A processor wants few workgroups of one subgroup with long runs, and no third launch (512 invocations are
-  // 64 workgroups); a GPU wants tens of thousands of invocations.
-  const most = (fewLanes ? 512 : 32768) / (groups * N);
-  const parts = Math.min(fewLanes ? MOST_PARTS : 256, Math.max(1, most));
-  const per = Math.max(fewLanes ? 32 : 8, Math.ceil(ROWS / parts));
-  const run = fewLanes ? Math.min(512, Math.max(4, Math.ceil(ROWS / most))) : 4;
-  const wg = fewLanes ? 8 : 64;
-  return { N, ROWS, C, groups, reduce: divide(ROWS, per, wg), apply: divide(ROWS, run, wg) };
+  const most = (fewLanes ? INVOCATIONS_ON_CPU : INVOCATIONS) / (groups * N);
+  const sizes = { N, ROWS, C, groups };
+  if (!fewLanes) {
+    const reduce = divide(ROWS, Math.max(8, Math.ceil(ROWS / most)), TEAMS);
+    return { ...sizes, reduce, apply: divide(ROWS, 4, { team: 1, wg: 64 }) };
+  }
+  // A processor wants few workgroups of one subgroup with long runs (512 invocations are 64 workgroups).
+  const per = Math.max(32, Math.ceil(ROWS / Math.min(MOST_PARTS, Math.max(1, most))));
+  const run = Math.min(512, Math.max(4, Math.ceil(ROWS / most)));
+  const vector = { team: 1, wg: 8 };
+  return { ...sizes, reduce: divide(ROWS, per, vector), apply: divide(ROWS, run, vector) };
 }
 
 function passOver(s: Sizes, kernel: string, division: Division, flags: object, bind: Tensor[]): void {
   const { N, ROWS, C } = s;
-  const { per: PER, parts: PARTS, wg: WG } = division;
+  const { per: PER, parts: PARTS } = division;
   launch({
     kernel: `norm/${kernel}`,
-    constants: { N, ROWS, C, PER, PARTS, ...flags, WG },
+    constants: { N, ROWS, C, PER, PARTS, ...flags, ...teamConstants(division) },
     label: `norm.${kernel}`,
     bind,
-    grid: grid1d(N * PARTS * s.groups, WG),
+    grid: gridOfParts(N * PARTS, s.groups, division),
   });
 }
 
-interface Parts {
-  readonly partials: Tensor;
-  readonly per: number;
-  readonly parts: number;
-}
-
-/** Joins runs of FAN parts until the next kernel can join the rest. `bind` lists that launch's tensors. */
-function joinParts(s: Sizes, kernel: string, from: Parts, bind: (p: Tensor, y: Tensor) => Tensor[]): Parts {
-  if (from.parts <= MOST_PARTS) return from;
-  const parts = Math.ceil(from.parts / FAN);
-  const y = intermediate([from.partials.shape[0], parts, s.N, s.groups * 4], 'norm parts');
-  launch({
-    kernel: `norm/${kernel}`,
-    entry: 'join',
-    constants: { N: s.N, ROWS: s.ROWS, C: s.C, PER: from.per, PARTS: from.parts, FAN, WG: WG_SMALL },
-    label: `norm.${kernel}.join`,
-    bind: bind(from.partials, y),
-    grid: grid1d(parts * s.N * s.groups, WG_SMALL),
-  });
-  return joinParts(s, kernel, { partials: y, per: from.per * FAN, parts }, bind);
+/** What the kernels that join parts are told: a GPU shares the parts of a group of channels among a team. */
+function joining({ N, ROWS, C, groups, reduce }: Sizes, kind: NormCall['kind']) {
+  const { per, parts: PARTS, team } = reduce;
+  const sizes = { N, ROWS, C, PER: per * team, PARTS, KIND: KINDS.indexOf(kind) };
+  if (team === 1) return { ...sizes, WG: WG_SMALL };
+  const { wg } = TEAMS;
+  return { ...sizes, ...teamConstants({ team: Math.max(1, Math.floor(wg / groups)), wg }) };
 }
 
 /** Base, scale, shift and what the gradient needs per channel: [7, N, 4 groups], see coefficients.wgsl. */
 function statistics(call: NormCall, s: Sizes): Tensor {
-  const { per, parts } = s.reduce;
-  const partials = intermediate([3, parts, s.N, s.groups * 4], 'norm parts');
-  passOver(s, 'statistics', s.reduce, {}, [call.x, partials]);
-  const joined = joinParts(s, 'coefficients', { partials, per, parts }, (p, y) => [p, p, p, p, y]);
+  const p = intermediate([3, s.reduce.parts, s.N, s.groups * 4], 'norm parts');
+  passOver(s, 'statistics', s.reduce, {}, [call.x, p]);
   const saved = intermediate([7, s.N, s.groups * 4], 'norm statistics');
-  const p = joined.partials;
-  const { N, ROWS, C } = s;
-  const KIND = KINDS.indexOf(call.kind);
   launch({
     kernel: 'norm/coefficients',
-    constants: { N, ROWS, C, PER: joined.per, PARTS: joined.parts, KIND, WG: WG_SMALL },
+    constants: joining(s, call.kind),
     label: 'norm.coefficients',
     bind: [p, call.rho ?? p, call.gamma ?? p, call.beta ?? p, saved],
-    grid: [N, 1, 1],
+    grid: [s.N, 1, 1],
   });
   return saved;
 }
@@ -116,23 +103,17 @@ function statistics(call: NormCall, s: Sizes): Tensor {
 /** Gradients of x, rho, gamma and beta. */
 function backward(call: NormCall, s: Sizes, saved: Tensor, dy: Tensor, needX: boolean): (Tensor | null)[] {
   const { x, rho, gamma, beta, relu: RELU } = call;
-  const { N, ROWS, C } = s;
-  const sums = intermediate([2, s.reduce.parts, N, s.groups * 4], 'norm parts');
-  passOver(s, 'backwardSums', s.reduce, { RELU }, [x, dy, saved, sums]);
+  const { N } = s;
+  const p = intermediate([2, s.reduce.parts, N, s.groups * 4], 'norm parts');
+  passOver(s, 'backwardSums', s.reduce, { RELU }, [x, dy, saved, p]);
   const like = (t: Tensor | null) => intermediate(t?.shape ?? [1], 'norm dparameter');
   const [drho, dgamma, dbeta] = [like(rho), like(gamma), like(beta)];
-  const bind = (p: Tensor, y: Tensor, to: Tensor[]) => [p, saved, rho ?? p, gamma ?? p, y, ...to];
-  const first: Parts = { partials: sums, per: s.reduce.per, parts: s.reduce.parts };
-  // Joining parts leaves the gradients alone: with tensors of its own in their place, one launch writes each.
-  const unused = [0, 1, 2].map(() => like(null));
-  const joined = joinParts(s, 'backwardCoefficients', first, (p, y) => bind(p, y, unused));
   const coefs = intermediate([3, N, s.groups * 4], 'norm coefs');
-  const KIND = KINDS.indexOf(call.kind);
   launch({
     kernel: 'norm/backwardCoefficients',
-    constants: { N, ROWS, C, PER: joined.per, PARTS: joined.parts, KIND, WG: WG_SMALL },
+    constants: joining(s, call.kind),
     label: 'norm.backwardCoefficients',
-    bind: bind(joined.partials, coefs, [drho, dgamma, dbeta]),
+    bind: [p, saved, rho ?? p, gamma ?? p, coefs, drho, dgamma, dbeta],
     grid: [1, 1, 1],
   });
   const dx = needX ? intermediate(x.shape, 'norm dx') : null;

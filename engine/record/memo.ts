@@ -1,5 +1,6 @@
 import { recorder, writtenBy } from './recorder.ts';
 import { bytesOf, rootOf, type Tensor } from './tensor.ts';
+import { takes } from './undecided.ts';
 
 /** On a GPU a result that was not used for this many launches is made again rather than kept, … */
 const IDLE_LAUNCHES = 256;
@@ -18,7 +19,7 @@ export function memoised<T>(key: string, sources: Tensor[], make: () => T): T {
   const now = writtenBy(sources);
   const known = memo.get(full);
   const bytes = sources.reduce((sum, source) => sum + bytesOf(source), 0);
-  const stays = device.isCpu || bytes < LARGE_BYTES;
+  const stays = device.isCpu || bytes < LARGE_BYTES || takes('memo', 'kept');
   if (known?.versions.every((v, i) => v === now[i])) {
     if (stays || launches.length - known.used <= IDLE_LAUNCHES) {
       known.used = launches.length;

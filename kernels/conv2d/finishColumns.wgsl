@@ -1,7 +1,7 @@
-// The end of a convolution by columns.wgsl: y[p,c] = f(bias[c] + sum over s of part[s,p,c] / sigma), in the
-// order of s; sigma [CALLS], each for a run of positions (0: no division). part [SLICES,PC], y [PC],
-// PC = positions * C. ACT as in lib/activate.wgsl. One invocation per
-// element.
+// The end of a convolution by columns.wgsl, or by tiledRows.wgsl in splits, whose parts of the sums it adds:
+//   y[p,c] = f(bias[c] + sum over s of part[s,p,c] / sigma)
+// in the order of s; sigma [CALLS], each for a run of positions (0: no division). part [SLICES,PC], y [PC],
+// PC = positions * C. ACT as in lib/activate.wgsl. One invocation per element.
 // needs: activate flat nan
 const PC: u32 = 1;
 const C: u32 = 1;

@@ -1,7 +1,8 @@
 // Adjoint of padding and upsampling: dx[n,y,x,c] (+)= sum of dp over the padded positions that show (y, x).
 // dp [images, paddedH, paddedW, stride] with stride >= channels, dx [images,height,width,channels].
-// One invocation owns all channels of one pixel; sums run in a fixed order. ADD: adds to what dx holds.
-// quads: the same where channels and stride are multiples of 4. Grid: ceil(width / WG), height, images.
+// One invocation owns every SPREAD-th channel of one pixel; sums run in a fixed order. ADD: adds to what dx
+// holds. quads: the same where channels and stride are multiples of 4, with quads of channels. Grid:
+// ceil(width SPREAD / WG), height, images.
 // needs: shown
 struct Folding {
   height: u32,
@@ -13,6 +14,7 @@ struct Folding {
   stride: u32,
 }
 
+const SPREAD: u32 = 1;
 const WG: u32 = 8;
 const ADD: bool = false;
 
@@ -46,8 +48,9 @@ fn candidate(at: vec3u, i: u32) -> i32 {
 }
 
 @compute @workgroup_size(WG)
-fn main(@builtin(global_invocation_id) at: vec3u) {
+fn main(@builtin(global_invocation_id) id: vec3u) {
   let f = folding;
+  let at = vec3u(id.x / SPREAD, id.yz);
   if (at.x >= f.width) {
     return;
   }
@@ -59,7 +62,7 @@ fn main(@builtin(global_invocation_id) at: vec3u) {
       continue;
     }
     let start = u32(pixel) * f.stride;
-    for (var c = 0u; c < f.channels; c++) {
+    for (var c = id.x % SPREAD; c < f.channels; c += SPREAD) {
       var sum = dp[start + c];
       if (ADD || i > 0) {
         sum += dx[to + c];
@@ -70,8 +73,9 @@ fn main(@builtin(global_invocation_id) at: vec3u) {
 }
 
 @compute @workgroup_size(WG)
-fn quads(@builtin(global_invocation_id) at: vec3u) {
+fn quads(@builtin(global_invocation_id) id: vec3u) {
   let f = folding;
+  let at = vec3u(id.x / SPREAD, id.yz);
   if (at.x >= f.width) {
     return;
   }
@@ -83,7 +87,7 @@ fn quads(@builtin(global_invocation_id) at: vec3u) {
       continue;
     }
     let start = u32(pixel) * f.stride / 4;
-    for (var c = 0u; c < f.channels / 4; c++) {
+    for (var c = id.x % SPREAD; c < f.channels / 4; c += SPREAD) {
       var sum = dp_quads[start + c];
       if (ADD || i > 0) {
         sum += dx_quads[to + c];

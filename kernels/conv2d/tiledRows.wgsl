@@ -1,32 +1,18 @@
 // Implicit matrix product whose left rows are gathered from a feature map, by tiles in shared memory:
-//   y[p, n] = f(bias[n] + sum_{t, k} x[source(p, t), k] * w[layer(class, t), n, k])
+//   y[p, n] = f(bias[n] + sum_{t, k} x[source(p, t), k] * w[layer(class, t), n, k] / sigma)
 // The same sums as gatherRows, with plain buffers and WebGPU's default limits, for real GPUs. Padding is part
 // of the indexing. A workgroup of 256 owns ROWS positions by COLUMNS channels of one class; who owns which of
 // them, and the constants TALL and WIDE, are in lib/tileLoop.wgsl and lib/tile.wgsl.
-// x [IMAGES, H, W, IN], w: element n * STEP_N + k * STEP_K + layer * LAYER, y [IMAGES, OUT_H, OUT_W, OUT].
-// What the other constants mean is in lib/geometry.wgsl, MODE in lib/padding.wgsl.
-// RIGHT_BY_K: neighbouring n lie next to each other in w (STEP_N = 1), else neighbouring k. LEFT_BY_K: false.
-// ALIGNED: all rows of x and w are whole vec4. Grid: ceil(positions / ROWS), ceil(OUT / COLUMNS), CLASSES².
-// needs: activate padding OPERANDS=operands CORE=tile tileLoop nan
-const IMAGES: u32 = 1;
-const H: u32 = 1;
-const W: u32 = 1;
-const UP: u32 = 1;
-const IN: u32 = 1;
-const OUT: u32 = 1;
-const BEFORE_Y: u32 = 0;
-const BEFORE_X: u32 = 0;
-const MODE: u32 = 0;
-const GRID_H: u32 = 1;
-const GRID_W: u32 = 1;
-const CLASSES: u32 = 1;
-const OUT_STRIDE: u32 = 1;
-const OUT_H: u32 = 1;
-const OUT_W: u32 = 1;
-const IN_STRIDE: u32 = 1;
-const CLASS_STEP: u32 = 0;
-const TAPS_Y: u32 = 1;
-const TAPS_X: u32 = 1;
+// x: lib/gathered.wgsl, with its constants; others are in lib/geometry.wgsl.
+// w: element n * STEP_N + k * STEP_K + layer * LAYER. W_QUADS: its rows are whole vec4. RIGHT_BY_K:
+// neighbouring n lie next to each other in it (STEP_N = 1), else neighbouring k. LEFT_BY_K: false.
+// y [IMAGES, OUT_H, OUT_W, OUT].
+// LANES: how y is stored, vector where OUT is a multiple of 4, else scalar.
+// CALLS > 0: the weight is under spectral norm; sigma [CALLS], each for a run of images. 0: no division.
+// The sum may be cut into splits of SPLIT_DEPTH, a multiple of 16, each with its own workgroups: y is then
+// [splits, IMAGES, ..], without what follows the sums, to be added up by finishColumns or sumRows.
+// Grid: ceil(positions / ROWS), ceil(OUT / COLUMNS), splits * CLASSES².
+// needs: activate padding gathered OPERANDS=operands CORE=tile LANES=vector tileLoop nan
 const WHOLE: u32 = 1;
 const LAYER_START: i32 = 0;
 const LAYER_CLASS: i32 = 0;
@@ -35,44 +21,34 @@ const SIDE: u32 = 1;
 const LAYER: u32 = 1;
 const STEP_N: u32 = 1;
 const STEP_K: u32 = 1;
-const ALIGNED: bool = false;
+const W_QUADS: bool = false;
+const SPLIT_DEPTH: u32 = 16;
+const CALLS: u32 = 0;
 const BIAS: bool = false;
 const ACT: u32 = 0;
 const SLOPE: f32 = 0.2;
-// static: ALIGNED
+// static: W_QUADS
 
 // Channels of a tap, filled up to whole quads.
 const PADDED: u32 = (IN + 3) / 4 * 4;
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
 @group(0) @binding(1) var<storage, read> w: array<vec4f>;
-@group(0) @binding(2) var<storage, read> bias: array<f32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(2) var<storage, read> bias: array<vec4f>; // filled up to whole vec4
+@group(0) @binding(3) var<storage, read> sigma: array<f32>;
+@group(0) @binding(4) var<storage, read_write> y: array<V>;
 
-// What an invocation loads: from its position in the padded picture on, and for column n.
+// What an invocation loads: for its position, from `seen` in the padded picture on, and for column n.
 struct Source {
-  y: u32,
-  x: u32,
-  image: u32,
+  seen: vec3u,
   n: u32,
+  first: u32, // k of its split
   class_: vec2u,
   skip: vec2u, // taps that the class lacks
 }
 
-// Four elements of x from `at` on, of which `count` are real.
-fn x_quad(at: u32, count: u32) -> vec4f {
-  if (ALIGNED) {
-    return x[at / 4];
-  }
-  var v = vec4f(0);
-  for (var i = 0u; i < min(4, count); i++) {
-    v[i] = x[(at + i) / 4][(at + i) % 4];
-  }
-  return v;
-}
-
+// Four elements of w from `at` on, of which `count` are real.
 fn w_quad(at: u32, count: u32) -> vec4f {
-  if (ALIGNED) {
+  if (W_QUADS) {
     return w[at / 4];
   }
   var v = vec4f(0);
@@ -90,13 +66,11 @@ fn split_k(k: u32, skip: vec2u) -> vec3u {
 }
 
 fn load_left(p: Source, i: u32, k: u32) -> vec4f {
-  let t = split_k(k + left_share(i).k, p.skip);
-  let sy = padded_source(i32(p.y + t.y) - i32(BEFORE_Y), i32(H * UP), MODE);
-  let sx = padded_source(i32(p.x + t.x) - i32(BEFORE_X), i32(W * UP), MODE);
-  if (sy < 0 || sx < 0 || p.image >= IMAGES || t.y >= TAPS_Y || !brings_left(i)) {
+  let t = split_k(p.first + k + left_share(i).k, p.skip);
+  if (t.y >= TAPS_Y || !brings_left(i)) {
     return vec4f(0);
   }
-  return x_quad(((p.image * H + u32(sy) / UP) * W + u32(sx) / UP) * IN + t.z, IN - t.z);
+  return x_quad(p.seen + vec3u(t.xy, 0), t.z);
 }
 
 fn layer_of(class_: vec2u, t: vec2u) -> u32 {
@@ -105,7 +79,7 @@ fn layer_of(class_: vec2u, t: vec2u) -> u32 {
 }
 
 fn load_right(p: Source, i: u32, k: u32) -> vec4f {
-  let t = split_k(k + right_share(i).k, p.skip);
+  let t = split_k(p.first + k + right_share(i).k, p.skip);
   if (p.n >= OUT || t.z >= IN || t.y >= TAPS_Y || !brings_right(i)) {
     return vec4f(0);
   }
@@ -113,29 +87,24 @@ fn load_right(p: Source, i: u32, k: u32) -> vec4f {
   return w_quad(at, select(IN - t.z, OUT - p.n, RIGHT_BY_K));
 }
 
-fn class_of(group: vec3u) -> vec2u {
-  return vec2u(group.z % CLASSES, group.z / CLASSES);
-}
-
 fn store(group: vec3u, row: u32, column: u32, sums: vec4f) {
-  let class_ = class_of(group);
   let p = group.x * ROWS + row;
-  let oy = p / GRID_W % GRID_H * OUT_STRIDE + class_.y;
-  let ox = p % GRID_W * OUT_STRIDE + class_.x;
-  if (p >= IMAGES * GRID_H * GRID_W || oy >= OUT_H || ox >= OUT_W) {
+  let n = group.y * COLUMNS + column;
+  let pixel = result_pixel(p, class_of(group));
+  if (pixel < 0 || n >= OUT) {
     return;
   }
-  let n = group.y * COLUMNS + column;
-  let start = ((p / (GRID_W * GRID_H) * OUT_H + oy) * OUT_W + ox) * OUT + n;
   var v = sums;
-  for (var j = 0u; j < 4 && n + j < OUT; j++) {
-    if (BIAS) {
-      v[j] += bias[n + j];
-    }
+  if (CALLS > 0) {
+    v /= sigma[image_of(p) * CALLS / IMAGES];
+  }
+  if (BIAS) {
+    v += bias[n / 4];
   }
   v = activate(v, ACT, SLOPE);
-  for (var j = 0u; j < 4 && n + j < OUT; j++) {
-    y[start + j] = v[j];
+  let start = (split_of(group) * IMAGES * OUT_H * OUT_W + u32(pixel)) * OUT + n;
+  for (var j = 0u; j < 4 && n + j < OUT; j += WIDTH) {
+    y[(start + j) / WIDTH] = from_four(v, j);
   }
 }
 
@@ -145,17 +114,17 @@ fn skip_of(group: vec3u) -> vec2u {
 
 fn depth_of(group: vec3u) -> u32 {
   let skip = skip_of(group);
-  return (TAPS_Y - skip.y) * (TAPS_X - skip.x) * PADDED;
+  let whole = (TAPS_Y - skip.y) * (TAPS_X - skip.x) * PADDED;
+  let first = split_of(group) * SPLIT_DEPTH;
+  return min(SPLIT_DEPTH, max(whole, first) - first);
 }
 
 fn source_of(group: vec3u, i: u32) -> Source {
   let class_ = class_of(group);
-  let m = group.x * ROWS + left_share(i).line;
   return Source(
-    m / GRID_W % GRID_H * IN_STRIDE + class_.y * CLASS_STEP,
-    m % GRID_W * IN_STRIDE + class_.x * CLASS_STEP,
-    m / (GRID_W * GRID_H),
+    seen_from(group.x * ROWS + left_share(i).line, class_),
     group.y * COLUMNS + right_share(i).line,
+    split_of(group) * SPLIT_DEPTH,
     class_,
     skip_of(group),
   );

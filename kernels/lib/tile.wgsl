@@ -5,12 +5,13 @@
 // for a tile of 128 x 128, which reads 16 vec4f from workgroup memory for 256 multiply-adds, twice as many as
 // the 4 x 4 of a small tile do for as many reads.
 // Which numbers the tiles hold, `Quad`, is in lib/operands.wgsl or in lib/operandsHalf.wgsl.
-// Two tiles of each operand fill 16 KiB, WebGPU's default limit.
-// k of a tile, and how many quads of each operand an invocation brings to it.
-const DEPTH: u32 = 4 * SPAN;
-const PARTS: u32 = 1;
+// Two tiles of each operand fill 16 KiB, WebGPU's default limit. DEEP: those of 128 x 128 have twice as many
+// k, which takes 32 KiB; the sums are the same, in half as many rounds.
+// How many quads of each operand an invocation brings to a tile, and k of a tile.
+const PARTS: u32 = select(1u, 2u, DEEP && TALL && WIDE);
+const DEPTH: u32 = 4 * SPAN * PARTS;
 // Quads of a tile: the second one starts there.
-const TILE: u32 = 256;
+const TILE: u32 = 256 * PARTS;
 
 var<workgroup> left: array<Quad, 2 * TILE>;
 var<workgroup> right: array<Quad, 2 * TILE>;
@@ -24,7 +25,12 @@ struct Sums {
 }
 
 // Row and column of an invocation, 0 to 15: 32 neighbours form 4 x 8, which touch fewest different quads.
+// PAIRS: 8 x 4, of which neighbours share rows and every second pair columns, as suits GPUs that read 16
+// bytes for half a subgroup at a time.
 fn lane_of(i: u32) -> vec2u {
+  if (PAIRS) {
+    return vec2u(i / 32 % 2 * 8 + i / 2 % 8, i / 64 * 4 + i % 2 + i / 16 % 2 * 2);
+  }
   return vec2u(i / 64 * 4 + i % 32 / 8, i / 32 % 2 * 8 + i % 8);
 }
 
@@ -35,17 +41,17 @@ fn crossed(line: u32, s: u32, size: u32) -> u32 {
   return (s * 4 + j) * (size / 4) + ((line / 4) ^ (s * (8 / SPAN) + j % (8 / SPAN)));
 }
 
-fn place_of(i: u32, size: u32, by_k: bool) -> u32 {
-  return select(crossed(i / SPAN, i % SPAN, size), i, by_k);
+fn place_of(i: u32, part: u32, size: u32, by_k: bool) -> u32 {
+  return select(crossed(i / SPAN, part * SPAN + i % SPAN, size), part * 256 + i, by_k);
 }
 
 // Puts what invocation i brought into the tile that starts at `tile`.
 fn keep(tile: u32, i: u32, part: u32, a: vec4f, b: vec4f) {
   if (brings_left(i)) {
-    left[tile + place_of(i, ROWS, LEFT_BY_K)] = left_operand(a);
+    left[tile + place_of(i, part, ROWS, LEFT_BY_K)] = left_operand(a);
   }
   if (brings_right(i)) {
-    right[tile + place_of(i, COLUMNS, RIGHT_BY_K)] = right_operand(b);
+    right[tile + place_of(i, part, COLUMNS, RIGHT_BY_K)] = right_operand(b);
   }
 }
 
@@ -104,7 +110,7 @@ fn add_block(c: mat4x4f, a: mat4x4f, b: mat4x4f) -> mat4x4f {
 // The sums with the products of the tile added. All by name: an index would send them out of registers.
 fn add_products(sums: Sums, tile: u32, lane: vec2u) -> Sums {
   var c = sums;
-  for (var s = 0u; s < SPAN; s++) {
+  for (var s = 0u; s < SPAN * PARTS; s++) {
     let a = left_block(tile, s, lane.x);
     let b = right_block(tile, s, lane.y);
     c.c00 = add_block(c.c00, a, b);

@@ -6,11 +6,14 @@
 // Tiles, products and the entry point are in lib/tile.wgsl or, for tensor cores, in lib/tileMatrix.wgsl.
 // LEFT_BY_K: four neighbouring rows of one k come as a quad, else four neighbouring k of one row; RIGHT_BY_K
 // the same for columns.
-// static: TALL WIDE LEFT_BY_K RIGHT_BY_K
+// PAIRS, DEEP: see lib/tile.wgsl; lib/tileMatrix.wgsl knows neither.
+// static: TALL WIDE LEFT_BY_K RIGHT_BY_K PAIRS DEEP
 const TALL: bool = false;
 const WIDE: bool = false;
 const LEFT_BY_K: bool = false;
 const RIGHT_BY_K: bool = false;
+const PAIRS: bool = false;
+const DEEP: bool = false;
 
 const ROWS: u32 = select(64u, 128u, TALL);
 const COLUMNS: u32 = select(64u, 128u, WIDE);

@@ -9,62 +9,48 @@
 //   drho = gamma ((rI - rL) S2 - rL off S1),   summed over n where the parameter is [C].
 // KIND as in coefficients.wgsl; KIND 0 leaves dgamma, dbeta, drho alone. PER (rows a part) is not used.
 // ADD_DRHO, ADD_DGAMMA, ADD_DBETA: adds to what that one holds.
-// needs: flat total
+// One workgroup, which takes the samples in order; who owns which groups of channels and how TEAM invocations
+// share their parts is as in coefficients.wgsl.
+// needs: total team
 const N: u32 = 1;
 const ROWS: u32 = 2;
 const C: u32 = 4;
 const PER: u32 = 2;
 const PARTS: u32 = 1;
-const FAN: u32 = 16;
 const KIND: u32 = 0;
+const TEAM: u32 = 1;
 const WG: u32 = 64;
 const ADD_DRHO: bool = false;
 const ADD_DGAMMA: bool = false;
 const ADD_DBETA: bool = false;
 
 const G: u32 = (C + 3) / 4;
-const JOINED: u32 = (PARTS + FAN - 1) / FAN;
+const RUN: u32 = (PARTS + TEAM - 1) / TEAM;
 
 // [2, PARTS, N, G]: s1 = sum g, s2 = sum g (x - base).
 @group(0) @binding(0) var<storage, read> partials: array<vec4f>;
 @group(0) @binding(1) var<storage, read> saved: array<vec4f>;
 @group(0) @binding(2) var<storage, read> rho: array<f32>;
 @group(0) @binding(3) var<storage, read> gamma: array<f32>;
-// main: [3, N, G]: a, b, c. join: partials of FAN times as many rows.
+// [3, N, G]: a, b, c.
 @group(0) @binding(4) var<storage, read_write> coefs: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> drho: array<f32>;
 @group(0) @binding(6) var<storage, read_write> dgamma: array<f32>;
 @group(0) @binding(7) var<storage, read_write> dbeta: array<f32>;
 
-struct Sums {
-  s1: vec4f,
-  s2: vec4f,
-}
+// S1, and sum g (x - base).
+alias Share = mat2x4f;
 
-fn joined(first: u32, end: u32, n: u32, g: u32) -> Sums {
-  var s = Sums(vec4f(0), vec4f(0));
+// Over all parts, to the first member of a team.
+fn joined(local: u32, n: u32, g: u32) -> Share {
+  let first = local / APART * RUN;
+  let end = select(0, min(first + RUN, PARTS), g < G);
+  var s = Share();
   for (var p = first; p < end; p++) {
-    s.s1 += partials[(p * N + n) * G + g];
-    s.s2 += partials[((PARTS + p) * N + n) * G + g];
+    s[0] += partials[(p * N + n) * G + g];
+    s[1] += partials[((PARTS + p) * N + n) * G + g];
   }
-  return s;
-}
-
-// One invocation per (n, run of FAN parts, group).
-@compute @workgroup_size(WG)
-fn join(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let t = flat_index(group, groups, local, WG);
-  if (t >= N * JOINED * G) {
-    return;
-  }
-  let run = t / (G * N);
-  let s = joined(run * FAN, min(run * FAN + FAN, PARTS), t / G % N, t % G);
-  coefs[t] = s.s1;
-  coefs[JOINED * N * G + t] = s.s2;
+  return team_sum(local, s);
 }
 
 fn saved_at(plane: u32, n: u32, g: u32) -> vec4f {
@@ -101,6 +87,17 @@ fn write_gradients(n: u32, g: u32, to_rho: vec4f, to_gamma: vec4f, to_beta: vec4
   }
 }
 
+// Keeps S1 and S2 of (n, g) in the planes of a and b. Returns their share of G1 and G2.
+fn keep_sums(n: u32, g: u32, s1: vec4f, s2: vec4f) -> vec2f {
+  coefs[n * G + g] = s1;
+  coefs[(N + n) * G + g] = s2;
+  if (KIND == 0) {
+    return vec2f(0);
+  }
+  let w = gain(n, g) * (1 - ratio(g));
+  return vec2f(sum_of_valid(w * s1, g), sum_of_valid(w * (s2 + saved_at(5, n, g) * s1), g));
+}
+
 // Replaces S1 and S2 of (n, g), kept in the planes of a and b, by a, b and c; layer = (G1, G2).
 fn write_coefs(n: u32, g: u32, layer: vec2f) {
   let s1 = coefs[n * G + g];
@@ -127,19 +124,15 @@ fn write_coefs(n: u32, g: u32, layer: vec2f) {
   coefs[(2 * N + n) * G + g] = c - b * d;
 }
 
-// One workgroup; invocation i owns the groups i, i + WG, ... of every sample, samples in order.
 @compute @workgroup_size(WG)
 fn main(@builtin(local_invocation_index) local: u32) {
   for (var n = 0u; n < N; n++) {
     var own = vec2f(0);
-    for (var g = local; g < G; g += WG) {
-      let s = joined(0, PARTS, n, g);
-      let s2 = s.s2 - saved_at(3, n, g) * s.s1;
-      coefs[n * G + g] = s.s1;
-      coefs[(N + n) * G + g] = s2;
-      if (KIND != 0) {
-        let w = gain(n, g) * (1 - ratio(g));
-        own += vec2f(sum_of_valid(w * s.s1, g), sum_of_valid(w * (s2 + saved_at(5, n, g) * s.s1), g));
+    for (var start = 0u; start < G; start += APART) {
+      let g = start + local % APART;
+      let s = joined(local, n, g);
+      if (g < G && local < APART) {
+        own += keep_sums(n, g, s[0], s[1] - saved_at(3, n, g) * s[0]);
       }
     }
     var layer = vec2f(0);

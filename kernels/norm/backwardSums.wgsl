@@ -2,13 +2,15 @@
 //   s1 = sum g,   s2 = sum g (x - base),   g = dy where f passes it on
 // With RELU, g = 0 where (x - base) scale + shift <= 0, computed as in apply.wgsl: y is not read.
 // x, dy [N, ROWS, C]; saved [7, N, G] from coefficients.wgsl; partials [2, PARTS, N, G] vec4 (s1, s2).
-// One invocation per (n, part p of PER rows, four channels), rows in order. PARTS = ceil(ROWS / PER).
-// needs: flat straddle passing
+// One invocation per (n, part p of PER rows, four channels), rows in order; or TEAM of them, PER rows each,
+// in a workgroup that adds up what they found. PARTS = ceil(ROWS / (PER TEAM)).
+// needs: flat straddle passing team rowsOfPart
 const N: u32 = 1;
 const ROWS: u32 = 2;
 const C: u32 = 4;
 const PER: u32 = 2;
 const PARTS: u32 = 1;
+const TEAM: u32 = 1;
 const RELU: bool = false;
 const WG: u32 = 64;
 
@@ -33,15 +35,35 @@ fn load_dy(e: u32) -> vec4f {
   return straddle(dy[e / 4], dy[e / 4 + 1], e % 4);
 }
 
-struct Sums {
-  s1: vec4f,
-  s2: vec4f,
-}
+// s1 and s2.
+alias Share = mat2x4f;
 
-fn term(e: u32, base: vec4f, scale: vec4f, shift: vec4f) -> Sums {
+fn term(e: u32, base: vec4f, scale: vec4f, shift: vec4f) -> Share {
   let v = load_x(e) - base;
   let g = passing(load_dy(e), v, scale, shift);
-  return Sums(g, g * v);
+  return Share(g, g * v);
+}
+
+// Of `rows` rows of sample n from row `first` on.
+fn sums(n: u32, g: u32, first: u32, rows: u32) -> Share {
+  let base = saved[n * G + g];
+  let scale = saved[(N + n) * G + g];
+  let shift = saved[(2 * N + n) * G + g];
+  var e = (n * ROWS + first) * C + g * 4;
+  var s = Share();
+  for (var r = 4u; r <= rows; r += 4) {
+    let a = term(e, base, scale, shift);
+    let b = term(e + C, base, scale, shift);
+    let c = term(e + 2 * C, base, scale, shift);
+    let d = term(e + 3 * C, base, scale, shift);
+    s += (a + b) + (c + d);
+    e += 4 * C;
+  }
+  for (var r = rows / 4 * 4; r < rows; r++) {
+    s += term(e, base, scale, shift);
+    e += C;
+  }
+  return s;
 }
 
 @compute @workgroup_size(WG)
@@ -50,36 +72,16 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let t = flat_index(group, groups, local, WG);
-  if (t >= N * PARTS * G) {
+  let own = rows_of_part(group, groups, local);
+  var s = Share();
+  if (own.rows > 0) {
+    s = sums(own.n, own.g, own.first, own.rows);
+  }
+  s = team_sum(local, s);
+  if (own.rows == 0 || local >= APART) {
     return;
   }
-  let g = t % G;
-  let p = t / G % PARTS;
-  let n = t / (G * PARTS);
-  let base = saved[n * G + g];
-  let scale = saved[(N + n) * G + g];
-  let shift = saved[(2 * N + n) * G + g];
-  let rows = min(PER, ROWS - p * PER);
-  var e = (n * ROWS + p * PER) * C + g * 4;
-  var s1 = vec4f(0);
-  var s2 = vec4f(0);
-  for (var r = 4u; r <= rows; r += 4) {
-    let a = term(e, base, scale, shift);
-    let b = term(e + C, base, scale, shift);
-    let c = term(e + 2 * C, base, scale, shift);
-    let d = term(e + 3 * C, base, scale, shift);
-    s1 += (a.s1 + b.s1) + (c.s1 + d.s1);
-    s2 += (a.s2 + b.s2) + (c.s2 + d.s2);
-    e += 4 * C;
-  }
-  for (var r = rows / 4 * 4; r < rows; r++) {
-    let a = term(e, base, scale, shift);
-    s1 += a.s1;
-    s2 += a.s2;
-    e += C;
-  }
-  let at = (p * N + n) * G + g;
-  partials[at] = s1;
-  partials[PARTS * N * G + at] = s2;
+  let at = (own.p * N + own.n) * G + own.g;
+  partials[at] = s[0];
+  partials[PARTS * N * G + at] = s[1];
 }

@@ -9,25 +9,28 @@
 // KIND 0 instance norm: rho 1, gamma 1, beta 0, vI = q / ROWS (biased). KIND 1 ILN: rho, gamma, beta [C];
 // KIND 2 AdaILN: rho [C], gamma, beta [N, C]; both with the unbiased q / (ROWS - 1) and q / (ROWS C - 1), as
 // torch.var. ROWS >= 2. partials [3, PARTS, N, G] (see statistics.wgsl), all parts PER rows but the last.
-// needs: flat total moments
+// One workgroup per sample n; the parts of a group of channels are joined by TEAM invocations: invocation i
+// has groups i % APART, i % APART + APART, ..
+// needs: total moments teamMoments
 const N: u32 = 1;
 const ROWS: u32 = 2;
 const C: u32 = 4;
 const PER: u32 = 2;
 const PARTS: u32 = 1;
-const FAN: u32 = 16;
 const KIND: u32 = 0;
+const TEAM: u32 = 1;
 const WG: u32 = 64;
 
 const G: u32 = (C + 3) / 4;
 const EPS: f32 = 1e-5;
-const JOINED: u32 = (PARTS + FAN - 1) / FAN;
+// Parts of each member of a team.
+const RUN: u32 = (PARTS + TEAM - 1) / TEAM;
 
 @group(0) @binding(0) var<storage, read> partials: array<vec4f>;
 @group(0) @binding(1) var<storage, read> rho: array<f32>;
 @group(0) @binding(2) var<storage, read> gamma: array<f32>;
 @group(0) @binding(3) var<storage, read> beta: array<f32>;
-// main: [7, N, G]: base, scale, shift, d, rI, m - mu, rL. join: partials of FAN times as many rows.
+// [7, N, G]: base, scale, shift, d, rI, m - mu, rL.
 @group(0) @binding(4) var<storage, read_write> saved: array<vec4f>;
 
 fn joined(first: u32, end: u32, n: u32, g: u32) -> Statistics {
@@ -44,22 +47,17 @@ fn joined(first: u32, end: u32, n: u32, g: u32) -> Statistics {
   return s;
 }
 
-// One invocation per (n, run of FAN parts, group): fewer, longer parts, for grids with many of them.
-@compute @workgroup_size(WG)
-fn join(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) local: u32,
-) {
-  let t = flat_index(group, groups, local, WG);
-  if (t >= N * JOINED * G) {
-    return;
+// Of all rows, to the first member of a team.
+fn joined_by_team(local: u32, n: u32, g: u32) -> Statistics {
+  let first = local / APART * RUN;
+  let end = min(first + RUN, PARTS);
+  var s = Statistics();
+  var rows = 0u;
+  if (g < G && first < end) {
+    s = joined(first, end, n, g);
+    rows = min(end * PER, ROWS) - first * PER;
   }
-  let run = t / (G * N);
-  let s = joined(run * FAN, min(run * FAN + FAN, PARTS), t / G % N, t % G);
-  saved[t] = s.base;
-  saved[JOINED * N * G + t] = s.d;
-  saved[2 * JOINED * N * G + t] = s.q;
+  return team_moments(local, s, f32(rows));
 }
 
 fn channels(g: u32) -> vec4u {
@@ -96,21 +94,24 @@ fn write_scale(n: u32, g: u32, mu: f32, rl: f32) {
   saved[6 * N * G + at] = vec4f(rl);
 }
 
-// One workgroup per sample n; invocation i owns the groups i, i + WG, .. and keeps q and m in `saved`.
+// The first member of a team keeps q and m in `saved`.
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
   let n = group.x;
   // Means relative to one number of the sample, so that mu, too, is accurate for large means.
   let pivot = partials[n * G].x + partials[PARTS * N * G + n * G].x;
   var sum = 0.0;
-  for (var g = local; g < G; g += WG) {
-    let s = joined(0, PARTS, n, g);
-    let at = n * G + g;
-    saved[at] = s.base;
-    saved[3 * N * G + at] = s.d;
-    saved[4 * N * G + at] = s.q;
-    saved[5 * N * G + at] = (s.base - pivot) + s.d;
-    sum += sum_of_valid((s.base - pivot) + s.d, g);
+  for (var start = 0u; start < G; start += APART) {
+    let g = start + local % APART;
+    let s = joined_by_team(local, n, g);
+    if (g < G && local < APART) {
+      let at = n * G + g;
+      saved[at] = s.base;
+      saved[3 * N * G + at] = s.d;
+      saved[4 * N * G + at] = s.q;
+      saved[5 * N * G + at] = (s.base - pivot) + s.d;
+      sum += sum_of_valid((s.base - pivot) + s.d, g);
+    }
   }
   var mu = 0.0;
   var rl = 0.0;

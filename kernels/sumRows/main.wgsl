@@ -1,17 +1,26 @@
-// Column sums: y[g, c] (+)= sum of x[r, c] over the rows r of group g, x [ROWS, C], y [GROUPS, C].
-// Group g owns rows g*PER .. g*PER + PER - 1. One invocation per element of y, sums in row order, so the
-// result does not depend on scheduling. Launched twice: many groups, then one (bias gradients).
+// Column sums: y[g, c] (+)= sum of x[r, c] over the rows r of group g, x [ROWS, C V], y [GROUPS, C V].
+// Group g owns the rows from g PER TEAM on. TEAM invocations of a workgroup share one V (one or four columns)
+// of y, PER rows each; sums run in a fixed order, so the result does not depend on scheduling. Launched twice
+// or more where rows are many: many groups, then one (bias gradients).
 // ADD: adds to what y holds.
-// needs: flat
+// needs: flat team rowsOfPart LANES=scalar
 const ROWS: u32 = 1;
 const C: u32 = 1;
 const PER: u32 = 1;
 const GROUPS: u32 = 1;
+const TEAM: u32 = 1;
 const WG: u32 = 64;
 const ADD: bool = false;
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+// As lib/rowsOfPart.wgsl has them.
+const N: u32 = 1;
+const G: u32 = C;
+const PARTS: u32 = GROUPS;
+
+alias Share = V;
+
+@group(0) @binding(0) var<storage, read> x: array<V>;
+@group(0) @binding(1) var<storage, read_write> y: array<V>;
 
 @compute @workgroup_size(WG)
 fn main(
@@ -19,17 +28,16 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let i = flat_index(group, groups, local, WG);
-  if (i >= GROUPS * C) {
+  let own = rows_of_part(group, groups, local);
+  var sum = V(0);
+  for (var r = own.first; r < own.first + own.rows; r++) {
+    sum += x[r * C + own.g];
+  }
+  sum = team_sum(local, sum);
+  if (own.rows == 0 || local >= APART) {
     return;
   }
-  let c = i % C;
-  let first = i / C * PER;
-  let end = min(first + PER, ROWS);
-  var sum = 0.0;
-  for (var r = first; r < end; r++) {
-    sum += x[r * C + c];
-  }
+  let i = own.p * C + own.g;
   if (ADD) {
     sum += y[i];
   }

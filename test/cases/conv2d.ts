@@ -1,4 +1,5 @@
-import { type ConvOptions, conv2d, convSizes } from '../../engine/ops/conv2d.ts';
+import { type ConvOptions, convSizes } from '../../engine/ops/conv2d/sizes.ts';
+import { conv2d } from '../../engine/ops/conv2d.ts';
 import { type HostArray, type HostArrays, type OpCase, values, zerosLike } from './types.ts';
 
 function reflect(i: number, size: number): number {
@@ -91,22 +92,47 @@ const CONFIGS: Record<string, Config> = {
   '4x4 stride 2, 64 to 64, four positions': { x: [1, 4, 4, 64], co: 64, k: 4, pad: 1, stride: 2, bias: true },
   '3x3, 132 to 136, batch 2': { x: [2, 4, 5, 132], co: 136, k: 3, pad: 1, bias: true },
   '3x3 stride 2, 70 to 131': { x: [1, 6, 9, 70], co: 131, k: 3, pad: 1, stride: 2 },
+  '7x7 features 8 to 3, bias, leaky, batch 2, six parts': {
+    ...{ x: [2, 14, 18, 8], co: 3, k: 7, pad: 3, bias: true, activation: 'leaky_relu', slope: 0.3 },
+  },
+  '3x3 doubled pictures 2 to 8, batch 2': { x: [2, 5, 4, 2], co: 8, k: 3, pad: 1, upsample: 2, bias: true },
+  '5x5 doubled pictures 3 to 4, relu': {
+    x: [1, 6, 8, 3],
+    co: 4,
+    k: 5,
+    pad: 2,
+    upsample: 2,
+    activation: 'relu',
+  },
   '4x4 stride 2, 32 to 40': { x: [1, 12, 20, 32], co: 40, k: 4, pad: 1, stride: 2, bias: true },
 };
+
+/** Whether `fitsTaps`: quads of positions and channels beside a side of up to four channels. */
+function byTaps({ x: [N, H, W, CI], co, k, pad = 0, stride = 1, upsample = 1 }: Config): boolean {
+  const out = (size: number) => Math.floor((size * upsample + 2 * pad - k) / stride) + 1;
+  const thinOutput = co <= 4 && CI % 4 === 0 && (N * H * W) % 4 === 0;
+  return thinOutput || (CI <= 4 && co % 4 === 0 && (N * out(H) * out(W)) % 4 === 0);
+}
 
 /**
  * Winograd's float32 error is that of the plain sum (measured: 4 to 9e-7), so it has no tolerance of its own.
  */
-function variantsOf({ x, co, k, pad, stride = 1, upsample = 1 }: Config): string[] {
+function variantsOf(config: Config): string[] {
+  const { x, co, k, pad, stride = 1, upsample = 1 } = config;
   const winograd = k === 3 && pad === 1 && stride === 1 && upsample === 1 && x[3] % 4 === 0 && co % 4 === 0;
   const columns = x[3] % 4 === 0 && x[0] * x[1] * x[2] <= 256;
+  // Larger ones have more tiles, not other parts of sums.
+  const small = x[0] * x[1] * x[2] * x[3] <= 6000;
   // Each size is a kernel of its own to compile, which takes lavapipe seconds.
   const sizes = ['', 'Large', ...(co > 132 ? ['Tall'] : [])];
   const tiled = (path: string) => sizes.map((size) => `${path}Tiled${size}`);
   return [
     ...['naive', 'gather', ...tiled('gather')],
+    ...(small ? ['gatherTiledSplit'] : []),
     ...(winograd ? ['winograd', ...tiled('winograd')] : []),
     ...(columns ? ['columns'] : []),
+    ...(columns && co <= 4 ? ['columnsTiled'] : []),
+    ...(byTaps(config) ? ['taps'] : []),
   ];
 }
 

@@ -1,4 +1,5 @@
-import { type ConvOptions, conv2d } from '../../engine/ops/conv2d.ts';
+import type { ConvOptions } from '../../engine/ops/conv2d/sizes.ts';
+import { conv2d } from '../../engine/ops/conv2d.ts';
 import { convReference } from './conv2d.ts';
 import { powerIteration, sigmaOf, spectralReference } from './spectralNorm.ts';
 import { type HostArray, type HostArrays, type OpCase, values } from './types.ts';
@@ -35,19 +36,27 @@ interface Config extends ConvOptions {
 const CONFIGS: Record<string, Config> = {
   '4x4 stride 2, leaky, bias, two calls': {
     ...{ x: [4, 8, 12, 8], co: 8, k: 4, pad: 1, stride: 2, bias: true, activation: 'leaky_relu', calls: 2 },
-    variants: ['naive', 'gather', 'gatherTiled', 'columns'],
+    variants: ['naive', 'gather', 'gatherTiled', 'gatherTiledSplit', 'columns'],
   },
   'pictures 3 to 5, one call': {
     ...{ x: [2, 7, 9, 3], co: 5, k: 4, pad: 1, stride: 2, bias: true, activation: 'leaky_relu', calls: 1 },
-    variants: ['naive', 'gather', 'gatherTiled'],
+    variants: ['naive', 'gather', 'gatherTiled', 'gatherTiledSplit'],
   },
   'to one channel, three calls': {
     ...{ x: [3, 6, 7, 12], co: 1, k: 4, pad: 1, calls: 3 },
-    variants: ['naive', 'gather', 'gatherTiled', 'columns'],
+    variants: ['naive', 'gather', 'gatherTiled', 'gatherTiledSplit', 'columns'],
+  },
+  'to two channels, bias, three calls': {
+    ...{ x: [3, 6, 8, 12], co: 2, k: 4, pad: 1, bias: true, calls: 3 },
+    variants: ['naive', 'columnsTiled', 'taps'],
+  },
+  'pictures 3 to 8, two calls': {
+    ...{ x: [2, 8, 6, 3], co: 8, k: 4, pad: 1, stride: 2, bias: true, activation: 'leaky_relu', calls: 2 },
+    variants: ['naive', 'taps'],
   },
   'few positions, many weights': {
     ...{ x: [2, 4, 4, 64], co: 64, k: 4, pad: 1, stride: 2, bias: true, calls: 2, slope: 0.1 },
-    ...{ activation: 'leaky_relu', variants: ['columns'] },
+    ...{ activation: 'leaky_relu', variants: ['naive', 'columns', 'gatherTiled', 'gatherTiledSplit'] },
   },
   patches: { x: [2, 7, 6, 32], co: 36, k: 4, pad: 1, calls: 1, variants: ['gather'] },
   '3x3, relu': {
@@ -56,7 +65,17 @@ const CONFIGS: Record<string, Config> = {
   },
 };
 
-export const cases: OpCase[] = Object.entries(CONFIGS).map(([name, config], i) => {
+/** Many slices of rows for each invocation that adds them up, and several channels for each. */
+const LARGE: Record<string, Config> = {
+  'many rows, 5 channels, two calls': {
+    ...{ x: [4, 40, 33, 4], co: 5, k: 1, bias: true, activation: 'leaky_relu', calls: 2, variants: [] },
+  },
+  'many rows, 260 channels': { x: [2, 21, 19, 3], co: 260, k: 3, pad: 1, bias: true, calls: 1, variants: [] },
+  'many rows, no bias, 3 calls': { x: [3, 31, 17, 8], co: 8, k: 2, calls: 3, variants: [] },
+  '1032 channels, two calls': { x: [2, 5, 3, 4], co: 1032, k: 3, pad: 1, bias: true, calls: 2, variants: [] },
+};
+
+function spectralCase([name, config]: [string, Config], i: number): OpCase {
   const { x, co, k, bias, calls, variants, ...options } = config;
   const w = values([co, k, k, x[3]], 240 + i, 0.3);
   const M = k * k * x[3];
@@ -91,4 +110,9 @@ export const cases: OpCase[] = Object.entries(CONFIGS).map(([name, config], i) =
     grad: bias ? ['x', 'w', 'b'] : ['x', 'w'],
     variants,
   };
-});
+}
+
+export const cases: OpCase[] = Object.entries(CONFIGS).map(spectralCase);
+
+/** Too many elements for finite differences. */
+export const large: OpCase[] = Object.entries(LARGE).map(spectralCase);

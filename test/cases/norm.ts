@@ -89,6 +89,10 @@ const CONFIGS: Record<string, Config> = {
   'adailn, two pixels': { kind: 'adailn', x: [1, 2, 1, 3], scale: 0.01, gradTolerance: 1e-4 },
   'adailn, 48x64, 16 channels': { kind: 'adailn', x: [1, 48, 64, 16], gradTolerance: 1e-4 },
   'adailn, 9x8, 272 channels': { kind: 'adailn', x: [1, 9, 8, 272], gradTolerance: 1e-4 },
+  // More groups of channels than a workgroup has invocations.
+  'adailn, 5x4, 1033 channels, batch 2': {
+    ...{ kind: 'adailn', x: [2, 5, 4, 1033], gradTolerance: 1e-4, variants: FUSED },
+  },
   'iln, 6x5, 40 channels, batch 3, relu and residual': {
     ...{ kind: 'iln', x: [3, 6, 5, 40], relu: true, residual: true },
   },
@@ -146,7 +150,7 @@ function run(kind: Config['kind'], t: Record<string, Tensor>, options: NormOptio
   return (kind === 'iln' ? iln : adailn)(t.x, t.rho, t.gamma, t.beta, options);
 }
 
-export const cases: OpCase[] = Object.entries(CONFIGS).map(([name, config], i) => {
+function normCase(name: string, config: Config, i: number): OpCase {
   const inputs = inputsOf(config, i);
   return {
     op: 'norm',
@@ -159,4 +163,17 @@ export const cases: OpCase[] = Object.entries(CONFIGS).map(([name, config], i) =
     tolerance: config.tolerance,
     gradTolerance: config.gradTolerance,
   };
-});
+}
+
+export const cases: OpCase[] = Object.entries(CONFIGS).map(([name, config], i) => normCase(name, config, i));
+
+/** Cases with several parts for each invocation that joins them; too many elements for finite differences. */
+export const large: OpCase[] = [
+  normCase('iln, 21x25, 272 channels, relu', { kind: 'iln', x: [1, 21, 25, 272], relu: true }, 50),
+  normCase(
+    'adailn, 45x47, 80 channels, batch 2',
+    { kind: 'adailn', x: [2, 45, 47, 80], gradTolerance: 1e-5 },
+    51,
+  ),
+  normCase('instance, 38x29, 260 channels', { kind: 'instance', x: [1, 38, 29, 260], shift: 5 }, 52),
+];

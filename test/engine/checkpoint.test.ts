@@ -227,8 +227,8 @@ describe('the tiles of a picture', () => {
 
 describe('a packed weight', () => {
   /** Packings of a weight that two convolutions use with `between` launches between them. */
-  function packings(channels: number, between: number, isCpu = false): number {
-    const device = { ...paperDevice(gpu.device), isCpu, variants: { conv2d: 'winograd' } };
+  function packings(channels: number, between: number, isCpu = false, memo = 'again'): number {
+    const device = { ...paperDevice(gpu.device), isCpu, variants: { conv2d: 'winograd', memo } };
     const x = allocate(device, [1, 8, 8, channels], 'x');
     const w = allocate(device, [channels, 3, 3, channels], 'w');
     const { launches }: Recording<Record<string, Tensor>> = trace(device, () => {
@@ -247,5 +247,6 @@ describe('a packed weight', () => {
 
   test('is made again on a GPU where it is large and was not used for long', () => {
     expect(packings(176, 400)).toBe(2);
+    expect(packings(176, 400, false, 'kept')).toBe(1);
   });
 });

@@ -1,10 +1,13 @@
 import { describe, expect, test } from 'vitest';
+import type { Device } from '../../engine/device/device.ts';
 import { chooseConv } from '../../engine/ops/conv2d/choose.ts';
+import { type ConvOptions, convSizes } from '../../engine/ops/conv2d/sizes.ts';
 import { fitsWinograd } from '../../engine/ops/conv2d/winograd.ts';
-import { convSizes } from '../../engine/ops/conv2d.ts';
 import { withRecorder } from '../../engine/record/recorder.ts';
 import { intermediateTexture } from '../../engine/record/textures.ts';
+import { allCases } from '../cases/index.ts';
 import { useDevice } from '../device.ts';
+import { traceCase } from './traceCase.ts';
 
 const gpu = useDevice();
 
@@ -24,6 +27,75 @@ describe('a 3x3 convolution that nothing is known of', () => {
   test('is gathered where tiles are few, or channels', () => {
     for (const path of [pathOf(1, 16, 256), pathOf(5, 8, 512), pathOf(1, 64, 64)]) {
       expect(path).toMatch(/^gather/);
+    }
+  });
+});
+
+describe('a convolution with few channels on one side', () => {
+  type Layer = readonly [images: number, side: number, ci: number, co: number, k: number, ConvOptions];
+  const PICTURE: Layer = [2, 64, 64, 3, 7, { pad: 3 }];
+  const FEATURES: Layer = [2, 64, 3, 64, 7, { pad: 3 }];
+  const DOWN: Layer = [1, 64, 3, 64, 4, { pad: 1, stride: 2 }];
+  const LOGITS: Layer = [2, 31, 512, 1, 4, { pad: 1 }];
+  const THIN = [PICTURE, FEATURES, DOWN, LOGITS];
+
+  const as = (changes: Partial<Device>): Device => ({
+    ...gpu.device,
+    ...{ isCpu: false, subgroupSize: 32, variants: {}, tuning: { best: new Map(), noted: new Map() } },
+    ...changes,
+  });
+  const pathOf = (device: Device, [images, side, ci, co, k, options]: Layer) => {
+    const sizes = convSizes([images, side, side, ci], [co, k, k, ci], null, options);
+    return withRecorder(device, () => chooseConv(device, sizes)).result;
+  };
+  const pathsOf = (changes: Partial<Device>) => THIN.map((layer) => pathOf(as(changes), layer));
+
+  test('goes by planes of taps on a GPU, or as a linear layer of its patches where they are few', () => {
+    const expected = ['taps', 'taps', 'taps', 'columnsTiled'];
+    expect(pathsOf({})).toEqual(expected);
+    expect(pathsOf({ precision: 'mixed' })).toEqual(expected);
+    // Positions that no quads make up are few or not: patches of all of them are below 64 MiB.
+    expect(pathOf(as({}), [1, 91, 64, 1, 4, { pad: 1 }])).toBe('columnsTiled');
+    expect(pathOf(as({}), [1, 92, 64, 1, 4, { pad: 1 }])).toBe('taps');
+  });
+
+  test('is computed otherwise on a processor, with more channels, and where its planes do not fit', () => {
+    const others = [
+      ...pathsOf({ isCpu: true }),
+      ...pathsOf({ isCpu: true, precision: 'mixed' }),
+      ...[5, 64].map((co) => pathOf(as({}), [2, 64, 64, co, 7, { pad: 3 }])),
+      pathOf(as({}), [2, 64, 3, 6, 7, { pad: 3 }]),
+      pathOf(as({}), [1, 257, 64, 3, 7, { pad: 3 }]),
+      // 4 * 257 * 257 positions: quads, but no part of them is of a length that suits a product.
+      pathOf(as({}), [4, 257, 64, 3, 7, { pad: 3 }]),
+      pathOf(as({ maxBinding: 2 ** 20 }), PICTURE),
+    ];
+    expect(others.filter((path) => !/^gather(Tiled|Mixed)?$/.test(path))).toEqual([]);
+  });
+
+  test('is tried both ways by the tuner where both are possible, beside tiles', () => {
+    const candidatesOn = (changes: Partial<Device>, layer: Layer) => {
+      const device = as(changes);
+      pathOf(device, layer);
+      return [...device.tuning.noted!.values()].flatMap(({ candidates }) => candidates);
+    };
+    const tiles = ['gatherTiled', 'gatherTiledSmall', 'gatherTiledLarge'];
+    expect(candidatesOn({}, [2, 32, 64, 1, 4, { pad: 1 }])).toEqual(['columnsTiled', 'taps', ...tiles]);
+    expect(candidatesOn({}, FEATURES)).toEqual(['taps', ...tiles]);
+    expect(candidatesOn({ precision: 'mixed' }, FEATURES)).toEqual(['taps']);
+    const onCpu = THIN.flatMap((layer) => candidatesOn({ isCpu: true }, layer)).join(' ');
+    expect(onCpu).not.toMatch(/taps|columnsTiled/);
+  });
+
+  test('takes the path that is forced in every case that names it', () => {
+    const kernels = { taps: /conv2d\/(gather|spread)Taps/, columnsTiled: /conv2d\/finishColumns/ };
+    for (const [variant, kernel] of Object.entries(kernels)) {
+      const cases = allCases.filter(({ variants }) => variants?.includes(variant));
+      expect(cases.length).toBeGreaterThan(5);
+      for (const c of cases) {
+        const launches = traceCase({ ...gpu.device, variants: { conv2d: variant } }, c);
+        expect(launches.map((launch) => launch.kernel?.name).join(' '), c.name).toMatch(kernel);
+      }
     }
   });
 });

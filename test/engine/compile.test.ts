@@ -5,7 +5,7 @@ import { bindingsOf, type KernelSpec, kernelKey, specialise } from '../../engine
 import { shareText } from '../../engine/device/launchSizes.ts';
 import { pipelineFor } from '../../engine/device/pipelines.ts';
 import { chooseConv } from '../../engine/ops/conv2d/choose.ts';
-import { convSizes } from '../../engine/ops/conv2d.ts';
+import { convSizes } from '../../engine/ops/conv2d/sizes.ts';
 import { withRecorder } from '../../engine/record/recorder.ts';
 import { DEFAULTS, type UgatitConfig } from '../../model/ugatit/ugatit.ts';
 import { allCases } from '../cases/index.ts';

@@ -1,13 +1,13 @@
 import type { Device } from '../../engine/device/device.ts';
-import type { KernelSpec } from '../../engine/device/kernel.ts';
 import { paperDevice } from '../../engine/device/paper.ts';
 import { vjp } from '../../engine/grad/autograd.ts';
+import type { Launch } from '../../engine/record/recorder.ts';
 import { allocate, type Tensor } from '../../engine/record/tensor.ts';
 import { trace } from '../../engine/run/program.ts';
 import type { OpCase } from '../cases/types.ts';
 
 /** What a case and its gradients launch on such a device; nothing runs. */
-export function traceCase(device: Device, c: OpCase): { kernel: KernelSpec | null }[] {
+export function traceCase(device: Device, c: OpCase): Launch[] {
   const paper = paperDevice(device);
   const inputs: Record<string, Tensor> = {};
   for (const [name, { shape }] of Object.entries(c.inputs)) inputs[name] = allocate(paper, shape, name);

@@ -29,6 +29,7 @@ const CONV_VARIANTS = [
     'gather',
     'gatherTiled',
     'gatherTiledLarge',
+    'taps',
     'naive',
   ],
 ];

@@ -4,7 +4,8 @@ import { memoised } from '../../record/memo.ts';
 import { differentiable, grid1d, intermediate, launch, recorder, variantOf } from '../../record/recorder.ts';
 import { elements, expectRank, show } from '../../record/shape.ts';
 import type { Tensor } from '../../record/tensor.ts';
-import { type ConvOptions, conv2d } from '../conv2d.ts';
+import type { ConvOptions } from '../conv2d/sizes.ts';
+import { conv2d } from '../conv2d.ts';
 
 /** Rows of a sum that take one slice on a processor, and rows of a slice of more. */
 const CPU_ROWS = 512;

@@ -3,14 +3,19 @@ import { grid1d, intermediate, launch } from '../../record/recorder.ts';
 import { elements } from '../../record/shape.ts';
 import type { Spectrum } from '../../record/spectrum.ts';
 import { type Tensor, viewOf } from '../../record/tensor.ts';
-import type { ConvEpilogue, ConvKernels, ConvSizes } from '../conv2d.ts';
 import { type Block, backwardWeight, columnProducts, MOST_SAMPLES, rowProducts } from '../linear.ts';
+import { finish } from './finish.ts';
+import type { ConvKernels } from './kernels.ts';
+import type { ConvEpilogue, ConvSizes } from './sizes.ts';
 
 // With few output positions a convolution is a linear layer of its patches, bound by reading each weight
 // once: the deep layers of a discriminator. Tiles of 64 positions would multiply mostly nothing.
 
 /** Weights below which the launches around the product cost more than it saves. */
 const LEAST_WEIGHTS = 2 ** 16;
+
+/** Bytes of all patches from which on another path reads less. */
+const MOST_BYTES = 2 ** 26;
 
 const WG = 64;
 
@@ -23,6 +28,11 @@ export function fitsColumns({ CI }: ConvSizes): boolean {
 export function prefersColumns(s: ConvSizes): boolean {
   const weights = s.K * s.K * s.CI * s.CO;
   return fitsColumns(s) && s.N * s.OH * s.OW <= MOST_SAMPLES && weights >= LEAST_WEIGHTS;
+}
+
+/** Whether all patches are small enough to be written out for a forward pass of few output channels. */
+export function fitsPatches(s: ConvSizes): boolean {
+  return fitsColumns(s) && 4 * s.N * s.OH * s.OW * s.K * s.K * s.CI <= MOST_BYTES;
 }
 
 function sizesOf({ N, H, W, CI, OH, OW, K, S, P, UP }: ConvSizes) {
@@ -55,19 +65,7 @@ function forward(
 ): Tensor {
   const label = 'conv2d.forward';
   const part = rowProducts(label, columnsOf(x, s), [blockOf(w, s)], s.CO, { sliced: true });
-  const y = intermediate([s.N, s.OH, s.OW, s.CO], 'conv2d');
-  const PC = elements(y.shape);
-  const constants = {
-    PC,
-    C: s.CO,
-    SLICES: elements(part.shape) / PC,
-    CALLS: spectrum?.calls ?? 0,
-    ...epilogue,
-    WG,
-  };
-  const bind = [part, b ?? part, spectrum?.sigma ?? part, y];
-  launch({ kernel: 'conv2d/finishColumns', constants, label, bind, grid: grid1d(PC, WG) });
-  return y;
+  return finish(label, part, [s.N, s.OH, s.OW, s.CO], { b, epilogue, spectrum });
 }
 
 /**

@@ -1,8 +1,8 @@
 import { integers } from '../../record/constants.ts';
+import { lanes } from '../../record/lanes.ts';
 import { fitsTexture, intermediate, launch, recorder } from '../../record/recorder.ts';
 import type { Shape } from '../../record/shape.ts';
 import type { Tensor } from '../../record/tensor.ts';
-import type { ConvSizes } from '../conv2d.ts';
 import { gatherPatches } from './columns.ts';
 import { type Epilogue, epilogueFields, geometryBuffer, NO_EPILOGUE } from './geometry.ts';
 import { fold, packedExtent, packWeights } from './pack.ts';
@@ -16,6 +16,7 @@ import {
   patchProduct,
   REFLECT,
 } from './products.ts';
+import type { ConvSizes } from './sizes.ts';
 
 /**
  * Positions of a lane, and lanes: the tile of gatherRows is ROWS * SUBGROUP positions by 4 * QUADS channels.
@@ -88,12 +89,13 @@ function gatherColumns(
   const sizes = [inH, inW, pitch, p.foldsY, p.foldsX, outW, channels, gradientStride > 0 ? 1 : 0];
   const y = intermediate(shape, label);
   const columns = integers([...sizes, gradientStride, ...epilogueFields(epilogue)]);
+  const WG = lanes();
   launch({
     kernel: 'conv2d/gatherColumns',
-    constants: { WG: SUBGROUP },
+    constants: { WG },
     label,
     bind: [columns, z, epilogue.b ?? columns, epilogue.spectrum?.sigma ?? columns, y],
-    grid: [Math.ceil(outW / SUBGROUP), outH, images],
+    grid: [Math.ceil(outW / WG), outH, images],
   });
   return y;
 }

@@ -1,13 +1,13 @@
 import { intermediate, launch } from '../../record/recorder.ts';
 import type { Shape } from '../../record/shape.ts';
 import type { Tensor } from '../../record/tensor.ts';
-import type { ConvSizes } from '../conv2d.ts';
 import { tileQuads } from './gather.ts';
 import { type Geometry, geometryBuffer, NO_EPILOGUE } from './geometry.ts';
+import { type Outer, outerBindings } from './outer.ts';
 import { spreadColumns, unpackWeights } from './pack.ts';
 import { overhang, paddingOfDy, paddingOfX, padPicture } from './pad.ts';
 import { forwardProduct } from './products.ts';
-import { type Outer, outerBindings } from './spectralConv.ts';
+import type { ConvSizes } from './sizes.ts';
 
 /** Rows of a lane, and lanes: the tile of gatherWeights is ROWS * SUBGROUP rows by 4 * QUADS channels. */
 const ROWS = 8;

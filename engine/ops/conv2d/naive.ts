@@ -1,7 +1,7 @@
 import { grid1d, intermediate, launch } from '../../record/recorder.ts';
 import { elements } from '../../record/shape.ts';
 import type { Tensor } from '../../record/tensor.ts';
-import type { ConvKernels } from '../conv2d.ts';
+import type { ConvKernels } from './kernels.ts';
 
 const WG = 64;
 

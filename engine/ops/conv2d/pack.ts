@@ -1,14 +1,15 @@
 import type { Extent } from '../../device/pool.ts';
 import { integers } from '../../record/constants.ts';
+import { lanes } from '../../record/lanes.ts';
 import { memoised } from '../../record/memo.ts';
-import { COPY_ROW, copyRegions, grid1d, intermediate, launch } from '../../record/recorder.ts';
+import { COPY_ROW, copyRegions, grid1d, intermediate, launch, recorder } from '../../record/recorder.ts';
 import type { Shape } from '../../record/shape.ts';
 import type { Tensor } from '../../record/tensor.ts';
 import { intermediateTexture, storedTexture } from '../../record/textures.ts';
-import type { ConvSizes } from '../conv2d.ts';
+import { type Outer, outerBindings } from './outer.ts';
 import { layerRanges, type Product } from './products.ts';
 import { MOST_INDICES } from './quotient.ts';
-import { type Outer, outerBindings } from './spectralConv.ts';
+import type { ConvSizes } from './sizes.ts';
 
 /** Invocations of a workgroup of the copying kernels. */
 const WG = 8;
@@ -172,13 +173,17 @@ export function fold(label: string, dp: Tensor, shape: Shape, { up, before, mode
   const stride = dp.shape[3];
   if (before === 0 && up === 1 && stride === channels) return dp;
   const dx = intermediate(shape, label);
+  const quads = channels % 4 === 0 && stride % 4 === 0;
+  // A processor finds the pixels that show one once for all channels; a GPU has an invocation for each.
+  const SPREAD = recorder().device.isCpu ? 1 : quads ? channels / 4 : channels;
+  const WG = lanes();
   launch({
     kernel: 'conv2d/fold',
-    entry: channels % 4 === 0 && stride % 4 === 0 ? 'quads' : 'main',
-    constants: { WG },
+    entry: quads ? 'quads' : 'main',
+    constants: { ...(SPREAD > 1 ? { SPREAD } : {}), WG },
     label,
     bind: [integers([height, width, channels, up, before, mode, stride]), dp, dx],
-    grid: [Math.ceil(width / WG), height, images],
+    grid: [Math.ceil((width * SPREAD) / WG), height, images],
   });
   return dx;
 }

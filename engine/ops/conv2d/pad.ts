@@ -5,8 +5,8 @@ import { COPY_ROW, type CopyRegion, copyRegions, launch } from '../../record/rec
 import { elements, type Shape } from '../../record/shape.ts';
 import type { Tensor } from '../../record/tensor.ts';
 import { copyRow, intermediateTexture, storedTexture } from '../../record/textures.ts';
-import type { ConvSizes } from '../conv2d.ts';
 import { CLAMP, forwardProduct, inputProduct, type Padding, REFLECT, ZERO } from './products.ts';
+import type { ConvSizes } from './sizes.ts';
 
 /** Invocations of a workgroup of the padding kernel. */
 const WG = 8;

@@ -1,5 +1,5 @@
-import type { ConvSizes } from '../conv2d.ts';
 import type { Geometry } from './geometry.ts';
+import type { ConvSizes } from './sizes.ts';
 
 export const REFLECT = 0;
 export const CLAMP = 1;

@@ -1,24 +1,14 @@
 import { ShapeError } from '../../errors.ts';
-import { lanes, vectors } from '../../record/lanes.ts';
+import { gridOfParts, lanes, TEAMS, type Teams, teamConstants, vectors } from '../../record/lanes.ts';
 import { differentiable, grid1d, intermediate, launch, recorder } from '../../record/recorder.ts';
 import { elements } from '../../record/shape.ts';
 import type { Spectrum } from '../../record/spectrum.ts';
 import type { Tensor } from '../../record/tensor.ts';
-import type { ConvEpilogue, ConvKernels, ConvSizes } from '../conv2d.ts';
+import type { ConvKernels } from './kernels.ts';
+import type { Outer } from './outer.ts';
+import type { ConvEpilogue, ConvSizes } from './sizes.ts';
 
 const WG = 64;
-
-/** What the gradient of a weight gets through its spectral norm: the sum over calls of dsigma u vᵀ. */
-export interface Outer {
-  readonly spectrum: Spectrum;
-  /** [K] */
-  readonly dsigma: Tensor;
-}
-
-/** What kernels bind for the outer products: dsigma, u and v, or thrice something they will not read. */
-export function outerBindings(outer: Outer | null, instead: Tensor): Tensor[] {
-  return outer ? [outer.dsigma, outer.spectrum.u, outer.spectrum.v] : [instead, instead, instead];
-}
 
 /** x / sigma, each sample by its call's. */
 function divided(x: Tensor, { calls, sigma }: Spectrum): Tensor {
@@ -47,11 +37,11 @@ function addOuter(dw: Tensor, { spectrum, dsigma }: Outer): void {
   });
 }
 
-/** Invocations of the sums over rows: few long ones on a processor, many on a GPU. */
-function slicesOf(rows: number, lanes: number): { PER: number; SLICES: number } {
+/** Invocations of the sums over rows: few long ones on a processor, many on a GPU, a team of them a slice. */
+function slicesOf(rows: number, lanes: number, { team }: Teams): { PER: number; SLICES: number } {
   const wanted = Math.max(1, (recorder().device.isCpu ? 256 : 32768) / lanes);
   const PER = Math.max(4, Math.ceil(rows / wanted));
-  return { PER, SLICES: Math.ceil(rows / PER) };
+  return { PER, SLICES: Math.ceil(rows / (PER * team)) };
 }
 
 interface Upstream {
@@ -74,19 +64,20 @@ function backwardEpilogue(
   const C = y.shape[3];
   const { C: CV, LANES } = vectors(C);
   const ROWS = elements(y.shape) / C / CALLS;
-  const { PER, SLICES } = slicesOf(ROWS, CV * CALLS);
+  const teams = SUMS && !recorder().device.isCpu ? TEAMS : { team: 1, wg: WG };
+  const { PER, SLICES } = slicesOf(ROWS, CV * CALLS, teams);
   const label = 'conv2d.backwardEpilogue';
   const dz = intermediate(y.shape, 'conv2d dz');
   const part = intermediate([CALLS * SLICES, 2, C], label);
   const BIAS = b !== null;
-  const constants = { CV, CALLS, ROWS, SLICES, PER, BIAS, SUMS, ACT, SLOPE, LANES, WG };
+  const constants = { CV, CALLS, ROWS, SLICES, PER, BIAS, SUMS, ACT, SLOPE, LANES, ...teamConstants(teams) };
   const kernel = 'conv2d/backwardEpilogue';
   launch({
     kernel,
     constants,
     label,
     bind: [dy, y, b ?? y, sigma, dz, part],
-    grid: grid1d(CALLS * SLICES * CV, WG),
+    grid: gridOfParts(CALLS * SLICES, CV, teams),
   });
   if (!SUMS) return { dz, db: null, outer: null };
   const db = intermediate([C], 'conv2d db');

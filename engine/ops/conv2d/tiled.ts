@@ -1,20 +1,39 @@
 import { scalar } from '../../record/constants.ts';
+import { vectors } from '../../record/lanes.ts';
 import { memoised } from '../../record/memo.ts';
 import { grid1d, intermediate, launch, recorder } from '../../record/recorder.ts';
-import type { Tensor } from '../../record/tensor.ts';
-import type { ConvEpilogue, ConvKernels, ConvSizes } from '../conv2d.ts';
+import { elements } from '../../record/shape.ts';
+import { type Tensor, viewOf } from '../../record/tensor.ts';
 import { halfScale } from '../halfScale.ts';
+import { sumRows } from '../sumRows.ts';
+import { type Following, finish } from './finish.ts';
+import type { ConvKernels } from './kernels.ts';
+import { type Outer, outerBindings } from './outer.ts';
 import { fold, unpackWeights } from './pack.ts';
 import { CLAMP, forwardProduct, inputProduct, isDoubling, type Product, REFLECT } from './products.ts';
-import { groupsOf, type TileName, tileConstants, tileFor } from './tile.ts';
+import type { ConvSizes } from './sizes.ts';
+import {
+  type Cut,
+  cutFor,
+  groupsOf,
+  type LongExtents,
+  splitInto,
+  type TileName,
+  tileConstants,
+  tileFor,
+} from './tile.ts';
 
-/** Workgroups that fill a GPU, or the cores of a processor. */
-const ENOUGH = 512;
+/** Workgroups that keep every core of a processor busy to the end. */
 const ENOUGH_ON_CPU = 8;
 
-const NO_EPILOGUE: ConvEpilogue = { BIAS: false, ACT: 0, SLOPE: 0.2 };
+/** k of the deepest tile: where parts of a sum may end. */
+const TILE_DEPTH = 16;
 
-/** What both kernels say of the picture and of the grid; names as in kernels/conv2d/tiledRows.wgsl. */
+const inQuads = (channels: number) => channels % 4 === 0;
+
+const NOTHING: Following = { b: null, epilogue: { BIAS: false, ACT: 0, SLOPE: 0.2 }, spectrum: null };
+
+/** The constants of kernels/lib/gathered.wgsl. */
 function constantsOf({ geometry: g, padding }: Product, picture: Tensor, channels: number) {
   const [, H, W, IN] = picture.shape;
   return {
@@ -37,7 +56,7 @@ function constantsOf({ geometry: g, padding }: Product, picture: Tensor, channel
     CLASS_STEP: g.classStep,
     TAPS_Y: g.tapsY,
     TAPS_X: g.tapsX,
-    ALIGNED: IN % 4 === 0 && channels % 4 === 0,
+    X_QUADS: inQuads(IN),
   };
 }
 
@@ -62,6 +81,17 @@ export interface Way {
   readonly half?: boolean;
   /** By tensor cores; wants `half`. */
   readonly matrices?: boolean;
+  /** Sums are cut as finely as can be, as no device wants them: for tests. */
+  readonly split?: boolean;
+}
+
+/** How a product is cut. A processor gets `onCpu` workgroups, or as many as the result has tiles. */
+function cutOf(extents: LongExtents, { size, split }: Way, onCpu: number): Cut {
+  const { isCpu } = recorder().device;
+  if (!isCpu && !split) return cutFor(extents, size);
+  const tile = tileFor(extents, size);
+  const groups = groupsOf(extents, tile).reduce((product, count) => product * count, 1);
+  return { tile, ...splitInto(extents.steps, split ? extents.steps : Math.ceil(onCpu / groups)) };
 }
 
 interface Operands {
@@ -84,23 +114,29 @@ interface RowsParts {
   readonly label: string;
   readonly picture: Tensor;
   readonly w: Tensor;
-  readonly b: Tensor | null;
   readonly product: Product;
   readonly inputGradient: boolean;
-  readonly epilogue: ConvEpilogue;
+  readonly following: Following;
 }
 
-/** y[p,n] = f(b[n] + sum over taps t and channels k of picture[source(p) + t, k] w[t,k,n]). */
-function rows(parts: RowsParts, way: Way): Tensor {
-  const { label, picture, w, b, product, inputGradient } = parts;
+/**
+ * y[p,n] = f(b[n] + sum over taps t and channels k of picture[source(p) + t, k] w[t,k,n] / sigma), or with
+ * another dimension in front parts of the sum, without what follows it.
+ */
+function rows(parts: RowsParts, way: Way): { y: Tensor; splits: number } {
+  const { label, picture, w, product, inputGradient } = parts;
   const { geometry: g } = product;
   const [co, side, , ci] = w.shape;
   const channels = inputGradient ? ci : co;
   const layers = g.classes * g.classes;
-  const extents = { rows: g.images * g.gridH * g.gridW, columns: channels, layers };
-  const tile = tileFor(extents, way.size);
+  const depth = g.tapsY * g.tapsX * 4 * g.inQuads;
+  const steps = { steps: Math.ceil(depth / TILE_DEPTH), stepDepth: TILE_DEPTH };
+  const extents = { rows: g.images * g.gridH * g.gridW, columns: channels, layers, ...steps };
+  const { tile, splits, splitSteps } = cutOf(extents, way, 1);
   const { constants, scale } = operandsOf(way, inputGradient ? picture : null);
-  const y = intermediate([g.images, g.outH, g.outW, channels], label);
+  const { b, epilogue, spectrum } = splits > 1 ? NOTHING : parts.following;
+  const shape = [g.images, g.outH, g.outW, channels];
+  const y = intermediate(splits > 1 ? [splits, ...shape] : shape, label);
   launch({
     kernel: 'conv2d/tiledRows',
     constants: {
@@ -113,55 +149,61 @@ function rows(parts: RowsParts, way: Way): Tensor {
       LAYER: ci,
       STEP_N: inputGradient ? 1 : side * side * ci,
       STEP_K: inputGradient ? side * side * ci : 1,
+      SPLIT_DEPTH: splitSteps * TILE_DEPTH,
       RIGHT_BY_K: inputGradient,
+      // Rows of w are input channels in either pass.
+      W_QUADS: inQuads(ci),
+      LANES: vectors(channels).LANES,
       ...tileConstants(tile),
-      ...parts.epilogue,
+      CALLS: spectrum?.calls ?? 0,
+      ...epilogue,
       ...constants,
     },
     label,
-    bind: [picture, w, b ?? w, y, ...scale],
-    grid: groupsOf(extents, tile),
+    bind: [picture, w, b ?? w, spectrum?.sigma ?? w, y, ...scale],
+    grid: groupsOf({ ...extents, layers: splits * layers }, tile),
   });
-  return y;
+  return { y, splits };
 }
 
-function forward(
-  [x, w, b]: readonly [Tensor, Tensor, Tensor | null],
-  s: ConvSizes,
-  epilogue: ConvEpilogue,
-  way: Way,
-): Tensor {
+function forward(x: Tensor, w: Tensor, s: ConvSizes, following: Following, way: Way): Tensor {
   const product = forwardProduct(s, false);
   const label = 'conv2d.forward';
-  return rows({ label, picture: x, w: layersOf(w, s), b, product, inputGradient: false, epilogue }, way);
+  const parts = { label, picture: x, w: layersOf(w, s), product, inputGradient: false, following };
+  const { y, splits } = rows(parts, way);
+  return splits > 1 ? finish(label, y, y.shape.slice(1), following) : y;
+}
+
+/** The sum of parts [splits, ..]. */
+function addParts(label: string, parts: Tensor): Tensor {
+  const [splits, ...shape] = parts.shape;
+  return viewOf(sumRows(viewOf(parts, [splits, elements(shape)]), label), shape);
 }
 
 function backwardInput(dy: Tensor, w: Tensor, s: ConvSizes, way: Way): Tensor {
   const product = inputProduct(s, false);
   const label = 'conv2d.backwardInput';
-  const parts = { label, picture: dy, w: layersOf(w, s), b: null, product, inputGradient: true };
-  const dp = rows({ ...parts, epilogue: NO_EPILOGUE }, way);
+  const parts = { label, picture: dy, w: layersOf(w, s), product, inputGradient: true, following: NOTHING };
+  const { y, splits } = rows(parts, way);
+  const dp = splits > 1 ? addParts(label, y) : y;
   const doubling = isDoubling(s);
   const folding = { up: doubling ? 1 : s.UP, before: s.P, mode: doubling ? CLAMP : REFLECT };
   return fold('conv2d.fold', dp, [s.N, s.H, s.W, s.CI], folding);
 }
 
-function backwardWeight(x: Tensor, dy: Tensor, s: ConvSizes, way: Way): Tensor {
+function backwardWeight(x: Tensor, dy: Tensor, s: ConvSizes, outer: Outer | null, way: Way): Tensor {
   const p = forwardProduct(s, false);
   const { geometry: g } = p;
   const classes = g.classes * g.classes;
   const taps = g.tapsY * g.tapsX;
   const lines = g.images * g.gridH;
-  const enough = recorder().device.isCpu ? ENOUGH_ON_CPU : ENOUGH;
-  // Rows of the grid can be split as fine as it takes to fill the device, so tiles go by their shape alone.
-  const extents = { rows: s.CO, columns: 4 * taps * g.inQuads, layers: classes };
-  const tile = tileFor({ ...extents, layers: classes * lines }, way.size);
-  const [across, down] = groupsOf(extents, tile);
-  const wanted = Math.min(lines, Math.ceil(enough / (across * down * classes)));
-  const SPLIT_ROWS = Math.ceil(lines / wanted);
-  const splits = Math.ceil(lines / SPLIT_ROWS);
+  const columns = 4 * taps * g.inQuads;
+  const extents = { rows: s.CO, columns, layers: classes, steps: lines, stepDepth: g.gridW };
+  const { tile, splits, splitSteps: SPLIT_ROWS } = cutOf(extents, way, ENOUGH_ON_CPU);
+  const [down, across] = groupsOf(extents, tile);
   const partial = [splits, classes, 4 * g.outQuads, taps, 4 * g.inQuads];
-  const whole = splits * classes === 1 && s.CI % 4 === 0 && s.CO % 4 === 0;
+  const whole = splits * classes === 1 && inQuads(s.CI) && inQuads(s.CO);
+  const own = whole ? outer : null;
   const { constants, scale } = operandsOf(way, dy);
   const dw = intermediate(whole ? [s.CO, s.K, s.K, s.CI] : partial, 'conv2d dw');
   launch({
@@ -169,25 +211,28 @@ function backwardWeight(x: Tensor, dy: Tensor, s: ConvSizes, way: Way): Tensor {
     constants: {
       ...constantsOf(p, x, s.CO),
       SPLIT_ROWS,
+      CALLS: own?.spectrum.calls ?? 0,
       LEFT_BY_K: true,
       RIGHT_BY_K: true,
+      DY_QUADS: inQuads(s.CO),
       ...tileConstants(tile),
       ...constants,
     },
     label: 'conv2d.backwardWeight',
-    bind: [x, dy, dw, ...scale],
-    grid: [down, across, splits * classes],
+    bind: [x, dy, ...outerBindings(own, x), dw, ...scale],
+    grid: [across, down, splits * classes],
   });
-  return whole ? dw : unpackWeights(dw, s, p);
+  return whole ? dw : unpackWeights(dw, s, p, outer);
 }
 
 /** Any layer by tiles in shared memory, on any adapter: what gather does by subgroups and textures. */
 export function gatherTiled(way: Way = {}): ConvKernels {
   return {
-    forward: (x, w, b, s, epilogue) => forward([x, w, b], s, epilogue, way),
-    backward: (x, w, dy, s, need) => [
+    divides: true,
+    forward: (x, w, b, s, epilogue, spectrum) => forward(x, w, s, { b, epilogue, spectrum }, way),
+    backward: (x, w, dy, s, need, outer) => [
       need[0] ? backwardInput(dy, w, s, way) : null,
-      need[1] ? backwardWeight(x, dy, s, way) : null,
+      need[1] ? backwardWeight(x, dy, s, outer, way) : null,
     ],
   };
 }

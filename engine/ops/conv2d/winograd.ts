@@ -3,9 +3,10 @@ import { integers } from '../../record/constants.ts';
 import { memoised } from '../../record/memo.ts';
 import { grid1d, intermediate, launch, recorder } from '../../record/recorder.ts';
 import type { Tensor } from '../../record/tensor.ts';
-import type { ConvEpilogue, ConvKernels, ConvSizes } from '../conv2d.ts';
+import type { ConvKernels } from './kernels.ts';
 import { fitsMatrices, type Matrices, makeMatrices, multiply, operand, type Store } from './matrices.ts';
 import { MOST_INDICES } from './quotient.ts';
+import type { ConvEpilogue, ConvSizes } from './sizes.ts';
 
 // F(4x4,3x3): 36 products per tile of 4x4 outputs and pair of channels instead of 144 (Lavin and Gray, arXiv
 // 1509.09308). Backward is the transpose of every step, so the gradients share dM, and U with forward, and V
