@@ -20,6 +20,7 @@ function notNegative(name: string, value: number): number {
 
 /** The run as asked for, options that were not given as in `base`. */
 function configFrom(args: Args, base: RunConfig): RunConfig {
+  const background = args.background ?? base.background;
   const number = (name: keyof Args & string, value: number) =>
     notNegative(name, (args[name] as number) ?? value);
   return {
@@ -33,6 +34,7 @@ function configFrom(args: Args, base: RunConfig): RunConfig {
     seed: wholeNumber('seed', args.seed ?? base.seed, 0),
     augment: args.augment ?? base.augment,
     shuffle: args.shuffle ?? base.shuffle,
+    ...(background === undefined ? {} : { background }),
     init: args.init ?? base.init,
     precision: args.precision ?? base.precision ?? 'full',
     ...(base.tuned ? { tuned: base.tuned } : {}),

@@ -12,8 +12,14 @@ export class ShapeError extends AdawnError {}
 /** WGSL that does not compile or a launch that does not fit its kernel: carries the numbered source. */
 export class KernelError extends AdawnError {}
 
-/** No adapter, a lost device, a limit exceeded, memory exhausted. */
+/** No adapter, a lost device, or one that cannot do what is asked. */
 export class DeviceError extends AdawnError {}
+
+/**
+ * More than the adapter holds: a limit exceeded, memory exhausted. Less would fit; who knows what the tensors
+ * are for says what could be smaller.
+ */
+export class CapacityError extends DeviceError {}
 
 /** A checkpoint file that cannot be read, written or matched with a model. */
 export class CheckpointError extends AdawnError {}

@@ -1,4 +1,3 @@
-export { type ConvOptions, convSizes } from './ops/conv2d/sizes.ts';
 /**
  * adawn's engine: tensors on a WebGPU device, ops with gradients, and programs that are recorded once and
  * replayed. All that models, training and other people's code import; what lies behind it may change.
@@ -28,7 +27,14 @@ export {
 } from './device/kernel.ts';
 export { blankDevice, paperDevice } from './device/paper.ts';
 export { PRECISIONS, usePrecision } from './device/precision.ts';
-export { AdawnError, CheckpointError, DeviceError, KernelError, ShapeError } from './errors.ts';
+export {
+  AdawnError,
+  CapacityError,
+  CheckpointError,
+  DeviceError,
+  KernelError,
+  ShapeError,
+} from './errors.ts';
 // Gradients.
 export { gradients, type VjpOptions, vjp } from './grad/autograd.ts';
 export { checkpoint } from './grad/recompute.ts';
@@ -58,6 +64,7 @@ export { type CamOptions, type CamWeights, cam, heatMap } from './ops/cam.ts';
 export { type CamSpectra, camLogits } from './ops/camLogits.ts';
 export { concat, copyInto, slice, split } from './ops/concat.ts';
 export { chooseConv } from './ops/conv2d/choose.ts';
+export { type ConvOptions, convSizes } from './ops/conv2d/sizes.ts';
 export { conv2d } from './ops/conv2d.ts';
 export { fill, zeros } from './ops/fill.ts';
 export { type LinearOptions, linear, splitRows } from './ops/linear.ts';

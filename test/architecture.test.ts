@@ -188,6 +188,14 @@ describe('files', () => {
     const hiding = rooms.filter((file) => stringsOf(text(file)).some((string) => wgsl.test(string)));
     expect(hiding).toEqual([]);
   });
+
+  test('keep command line flags out of the engine, which is a library', () => {
+    const flag = /(^|[^\w-])--[a-z]/;
+    const engine = scripts.filter((file) => file.startsWith('engine/'));
+    // Those of nvidia-smi.
+    const found = engine.filter((file) => !file.endsWith('/adapterMemory.node.ts'));
+    expect(found.filter((file) => stringsOf(text(file)).some((string) => flag.test(string)))).toEqual([]);
+  });
 });
 
 describe('one op, one name', () => {

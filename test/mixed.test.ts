@@ -4,7 +4,8 @@ import { closeDevice } from '../engine/device/device.ts';
 import { usePrecision } from '../engine/device/precision.ts';
 import { vjp } from '../engine/grad/autograd.ts';
 import { conv2d } from '../engine/ops/conv2d.ts';
-import { makeTensor, release, type Tensor } from '../engine/record/tensor.ts';
+import { zeros } from '../engine/ops/fill.ts';
+import { release, type Tensor } from '../engine/record/tensor.ts';
 import { trace } from '../engine/run/program.ts';
 import { evaluate, tensorFrom } from '../engine/run/transfer.ts';
 import { settleKernels } from '../train/kernels.ts';
@@ -125,7 +126,7 @@ describe('training in mixed precision', () => {
     try {
       expect(device.precision).toBe('full');
       expect(() => usePrecision(device, 'mixed')).toThrow(
-        /^--precision mixed needs 16-bit floats .*shader-f16.*does not offer: use --precision full$/,
+        /^mixed precision needs 16-bit floats .*shader-f16.*does not offer: compute in full precision$/,
       );
       expect(device.precision).toBe('full');
     } finally {
@@ -151,7 +152,7 @@ test('no kernel of full precision has 16-bit floats', () => {
   const kernelsOf = (precision: 'full' | 'mixed') => {
     usePrecision(gpu.device, precision);
     const { launches } = trace(gpu.device, () => {
-      const y = conv2d(makeTensor([1, 8, 8, 8]), makeTensor([8, 3, 3, 8]), null, { pad: 1 });
+      const y = conv2d(zeros([1, 8, 8, 8]), zeros([8, 3, 3, 8]), null, { pad: 1 });
       return { y };
     });
     return launches.map(({ kernel }) => String(kernel?.constants.OPERANDS));

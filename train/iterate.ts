@@ -139,7 +139,7 @@ async function iterate(run: Run, stop: AbortSignal): Promise<void> {
     await advance(run, stop);
     const sampleNow = isDue(run.step, options.sampleEvery) || run.step === last;
     const saveNow = isDue(run.step, options.saveEvery) || run.step === last;
-    await inspect(run, sampleNow || saveNow ? 0 : IN_FLIGHT);
+    await inspect(run, sampleNow || saveNow ? 0 : IN_FLIGHT - 1);
     if (saveNow) await save(run);
     if (sampleNow) await sample(run, stop);
   }

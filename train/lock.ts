@@ -101,8 +101,9 @@ async function readLock(path: string): Promise<string | null> {
 const OLD_GUARD_MS = 10_000;
 
 /**
- * Takes away the lock of a process that is gone, unless another process has done so and has its own lock there
- * already. Only one looks and takes away at a time: else one could take away what another has just put there.
+ * Takes away the lock of a process that is gone, unless another process has done so and has its own lock
+ * there already. Only one looks and takes away at a time: else one could take away what another has just put
+ * there.
  */
 async function takeAway(path: string, stale: string, self: Holder): Promise<void> {
   const guard = `${path}.takeover`;

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { type Device, withinMemory } from '../engine/index.ts';
+import { CapacityError, type Device, withinMemory } from '../engine/index.ts';
 import { createModel, freeModel, type Model } from '../model/model.ts';
 import { checkOptions } from '../model/recipe.ts';
 import { readState } from './checkpoint.ts';
@@ -9,8 +9,10 @@ import { dataFingerprint } from './data/fingerprint.ts';
 import { type Dataset, openDataset } from './data/folder.ts';
 import { createLoader, type Loader } from './data/loader.ts';
 import { type Environment, environmentChanges, environmentOf } from './environment.ts';
+import { TrainingError } from './errors.ts';
 import { iterateAndSave, type Run } from './iterate.ts';
 import { settleKernels } from './kernels.ts';
+import { lowerOptions } from './memoryPlan.ts';
 import { metricsFile, rewindMetrics } from './metrics.ts';
 import { type Observer, tell, type Warn, warner } from './observers.ts';
 import { type LoopOptions, type RunConfig, recipeOf } from './options.ts';
@@ -69,10 +71,10 @@ function makeLoader({ config, options, warn }: Job, dataset: Dataset, startStep:
  * the configuration with the folder.
  */
 async function openData({ config, options, stop, warn }: Job): Promise<[Dataset, RunConfig]> {
-  const { dataFolder, dataRoot } = config;
+  const { dataFolder, dataRoot, background } = config;
   const data = dataFolder && (await isDirectory(dataFolder)) ? dataFolder : config.data;
   try {
-    const dataset = await orStop(openDataset(data, { dataRoot, warn }), stop);
+    const dataset = await orStop(openDataset(data, { dataRoot, background, warn }), stop);
     const found = await resolveData(data, dataRoot);
     return [dataset, found.kind === 'toy' ? config : { ...config, dataFolder: resolve(found.path) }];
   } catch (error) {
@@ -161,6 +163,12 @@ async function trainIn(given: Job): Promise<RunEnd> {
   }
 }
 
+/** What the adapter cannot hold, with the options of this recipe that would need less. */
+function tooMuch(error: CapacityError, config: RunConfig): TrainingError {
+  const advice = lowerOptions(recipeOf(config), config.model);
+  return new TrainingError(advice ? `${error.message}: ${advice}` : error.message, { cause: error });
+}
+
 /**
  * Trains as configured, from the start or (`options.resume`) from the newest checkpoint in the run's folder.
  * @param stop aborting it saves and ends the run after the steps that are under way (`IN_FLIGHT` at most);
@@ -185,6 +193,7 @@ export async function train(
       await release();
     }
   } catch (error) {
+    if (error instanceof CapacityError) throw tooMuch(error, config);
     if (!isStop(error, stop)) throw error;
     const step = (await listCheckpoints(folder)).at(-1)?.step ?? 0;
     return { step, steps: 0, complete: false, folder };

@@ -98,6 +98,20 @@ function milder(recipe: Recipe, options: CommonOptions): Change[][] {
   );
 }
 
+/** Options that would lower what a run needs, as advice for one that does not fit; empty where none would. */
+export function lowerOptions(recipe: Recipe, options: CommonOptions): string {
+  const changes = milder(recipe, options).flatMap(([mildest]) => mildest ?? []);
+  const [switches, sizes] = [true, false].map((wanted) =>
+    changes.filter(({ value }) => (value === true) === wanted),
+  );
+  const smaller = sizes.map(({ name }) => `--${flagOf(name)}`);
+  const parts = [
+    ...switches.map(flagged),
+    ...(smaller.length > 0 ? [`a smaller ${smaller.join(', ')}`] : []),
+  ];
+  return parts.length > 0 ? `use ${parts.join(', ')}` : '';
+}
+
 /** Ways to need less memory: of each the mildest that fits is worth naming. */
 function waysDown(recipe: Recipe, options: CommonOptions): Change[][][] {
   const table = recipe.options as Record<string, OptionSpec<unknown>>;
@@ -153,7 +167,7 @@ export async function expectRoom(device: Device, recipe: Recipe, options: Common
     'need' in result
       ? `training needs ${gib(result.need.total)} of GPU memory, ` +
         `${device.name} has ${gib(room!.bytes)} (${room!.source})`
-      : result.reason.replace(/: use .*$/, '');
+      : result.reason;
   const fits = fittingOptions(device, recipe, options, room?.bytes ?? Number.POSITIVE_INFINITY);
   const advice = fits.length > 0 ? `these fit: ${fits.join(', ')}` : 'no milder options fit either';
   throw new TrainingError(`${why}; ${advice} (npx tsx cli/doctor.ts --plan shows the parts)`);

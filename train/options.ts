@@ -29,6 +29,8 @@ export interface RunConfig {
   readonly seed: number;
   readonly augment: boolean;
   readonly shuffle: boolean;
+  /** What shows through transparent pictures, as in CSS; absent: the colours their pixels hide. */
+  readonly background?: string;
   /** File the weights came from, or null for a random start. */
   readonly init: string | null;
   /** Absent: full, as in runs from before there was a choice. */

@@ -41,6 +41,8 @@ export interface Session {
   readonly losses: readonly FlatBuffer[];
   /** News of the steps that were submitted and not yet read, oldest first, on their way to the host. */
   readonly flying: Reading[];
+  /** When the last step was computed, and how long (milliseconds) after the one before. */
+  readonly pace: { at: number; ms: number };
 }
 
 /**
@@ -48,6 +50,13 @@ export interface Session {
  * GPU is never idle. Whoever stops a run waits for them, and news of a loss is this old.
  */
 export const IN_FLIGHT = 2;
+
+/**
+ * Where another step waits behind the one at work, two looks at this one are this part of a step apart, and
+ * these milliseconds at most: a look takes the processor a moment, and a late one costs nothing.
+ */
+const LOOK = 1 / 25;
+const LOOK_MS = 20;
 
 /** Floats between two losses in the flat buffer. */
 const SLOT = 64;
@@ -98,7 +107,9 @@ export async function openSession(
     throw error;
   });
   reserveReadings(model, losses.buffers);
-  return { model, seed, step, lossNames: losses.names, inputs, losses: losses.buffers, flying: [] };
+  const { names: lossNames, buffers } = losses;
+  const pace = { at: 0, ms: 0 };
+  return { model, seed, step, lossNames, inputs, losses: buffers, flying: [], pace };
 }
 
 function freeTensors(model: Model, inputs: Inputs, losses: readonly FlatBuffer[]): void {
@@ -119,7 +130,7 @@ function piecesOf({ health }: Model, losses: readonly FlatBuffer[]): Piece[] {
 /** Has the pool make what the steps in flight copy their news to, so that none of them makes any. */
 function reserveReadings(model: Model, losses: readonly FlatBuffer[]): void {
   const { device } = model;
-  const readings = Array.from({ length: IN_FLIGHT + 1 }, () => beginRead(device, piecesOf(model, losses)));
+  const readings = Array.from({ length: IN_FLIGHT }, () => beginRead(device, piecesOf(model, losses)));
   for (const reading of readings) cancelRead(device, reading);
 }
 
@@ -175,7 +186,9 @@ export async function readNews(session: Session, ahead = 0): Promise<StepNews[]>
   while (flying.length > ahead) {
     const reading = flying.shift()!;
     const values = new Float32Array(reading.bytes / 4);
-    await finishRead(model.device, reading, values);
+    const behind = flying.length > 0;
+    await finishRead(model.device, reading, values, behind ? Math.min(LOOK_MS, session.pace.ms * LOOK) : 0);
+    notePace(session);
     checkDevice(model.device);
     const flags = values.subarray(lossNames.length * SLOT);
     news.push({
@@ -189,6 +202,12 @@ export async function readNews(session: Session, ahead = 0): Promise<StepNews[]>
 /** Waits for the submitted steps; gives the losses of those that were not read yet, oldest first. */
 export async function readLosses(session: Session): Promise<Record<string, number>[]> {
   return (await readNews(session)).map(({ losses }) => losses);
+}
+
+function notePace({ pace }: Session): void {
+  const now = performance.now();
+  pace.ms = pace.at > 0 ? now - pace.at : 0;
+  pace.at = now;
 }
 
 /** Frees what the session allocated (not the model). */

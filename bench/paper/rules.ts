@@ -139,7 +139,7 @@ export const RULES: Readonly<Record<string, Rule>> = {
   'conv2d/tiledRows': tiledRows,
   'conv2d/tiledWeights': tiledWeights,
   'conv2d/transpose': once,
-  // Splits, and of each the places of an element: the table holds six numbers, then places of all K² elements.
+  // Splits, and of each the places of an element: the table holds six numbers, then places of K² elements.
   'conv2d/unpackWeights': (site) => {
     const places = (shapeOf(site, 0)[0] - 6) / site.launch.grid[2];
     const turns = shapeOf(site, 1)[0] * places;

@@ -38,6 +38,12 @@ const common = yargs(hideBin(process.argv))
     defaultDescription: 'true',
     describe: 'a new order each epoch; --no-shuffle keeps them sorted',
   })
+  .option('background', {
+    group: 'Data:',
+    string: true,
+    defaultDescription: 'their hidden colours',
+    describe: 'what shows through transparent pictures: white, "#808080" ...',
+  })
   .option('threads', { group: 'Data:', number: true, describe: 'threads that decode pictures' })
   .option('model', {
     group: 'Model:',

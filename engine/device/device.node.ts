@@ -65,7 +65,7 @@ function noAdapter({ adapter }: NodeOpenOptions, cause: unknown): DeviceError {
   if (adapter && names.length > 0) {
     return new DeviceError(
       `no adapter matching "${adapter}" found: give a part of ${names.join(' or of ')}, ` +
-        'or leave out --adapter for the best one',
+        'or none for the best one',
     );
   }
   const which = adapter ? `no adapter matching "${adapter}"` : 'no WebGPU adapter';

@@ -1,4 +1,4 @@
-import { DeviceError } from '../errors.ts';
+import { CapacityError, DeviceError } from '../errors.ts';
 import type { Tuning } from './choice.ts';
 import type { SharedText } from './launchSizes.ts';
 import { type MemoryReport, Pool } from './pool.ts';
@@ -191,7 +191,7 @@ export async function scoped<T>(
 
 /**
  * Runs `allocate`. What it gave is freed again when the GPU refuses the memory.
- * @throws DeviceError when it does.
+ * @throws CapacityError when it does.
  */
 export async function withinMemory<T>(
   device: Device,
@@ -208,10 +208,7 @@ export async function withinMemory<T>(
   free(result);
   device.pool.trim(); // what was refused is of no use to anyone
   if (!refused) throw new DeviceError(`the GPU reported: ${invalid!.message}`);
-  throw new DeviceError(
-    `the GPU is out of memory (${mib(before)} MiB in use, ${wanted} MiB more needed): ` +
-      'use --light, a smaller --size, --ch or --batch',
-  );
+  throw new CapacityError(`the GPU is out of memory (${mib(before)} MiB in use, ${wanted} MiB more needed)`);
 }
 
 /** Waits until the GPU has finished what was submitted. */

@@ -1,4 +1,4 @@
-import { AdawnError, DeviceError } from '../errors.ts';
+import { AdawnError, CapacityError } from '../errors.ts';
 
 const MIB = 2 ** 20;
 
@@ -56,15 +56,15 @@ export class Pool {
   /**
    * A storage buffer of `bytes` (rounded up to 16). Its contents are whatever its last user left:
    * callers write before they read.
-   * @throws DeviceError when the adapter cannot hold a buffer of that size.
+   * @throws CapacityError when the adapter cannot hold a buffer of that size.
    */
   acquire(bytes: number, label: string): GPUBuffer {
     const size = Math.ceil(Math.max(bytes, 16) / 16) * 16;
     const limit = this.gpu.limits.maxBufferSize;
     if (size > limit) {
-      throw new DeviceError(
+      throw new CapacityError(
         `${label} needs one buffer of ${(size / MIB).toFixed(0)} MiB, this adapter allows ` +
-          `${(limit / MIB).toFixed(0)} MiB: use --light, a smaller --size, --ch or --batch`,
+          `${(limit / MIB).toFixed(0)} MiB`,
       );
     }
     return this.buffer(size, STORAGE | COPY_SRC | COPY_DST, label);

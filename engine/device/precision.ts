@@ -10,8 +10,8 @@ export const PRECISIONS: readonly Precision[] = ['full', 'mixed'];
 export function usePrecision(device: Device, precision: Precision): void {
   if (precision === 'mixed' && !device.gpu.features.has('shader-f16')) {
     throw new DeviceError(
-      `--precision mixed needs 16-bit floats in shaders (shader-f16), which ${device.name} does not offer: ` +
-        'use --precision full',
+      `mixed precision needs 16-bit floats in shaders (shader-f16), which ${device.name} does not offer: ` +
+        'compute in full precision',
     );
   }
   device.precision = precision;

@@ -4,6 +4,9 @@
 const NAP_ON_CPU = 2;
 const NAP = 0.2;
 
+/** Milliseconds between two looks where nobody knows how long it will take. */
+export const usualNap = ({ isCpu }: { readonly isCpu: boolean }) => (isCpu ? NAP_ON_CPU : NAP);
+
 /** Never notified; `null` where the thread may not be blocked: in browsers, which have no `setImmediate`. */
 const never = typeof setImmediate === 'function' ? new Int32Array(new SharedArrayBuffer(4)) : null;
 
@@ -16,7 +19,7 @@ const never = typeof setImmediate === 'function' ? new Int32Array(new SharedArra
 export async function untilDone<T>(
   device: { readonly isCpu: boolean },
   promise: Promise<T>,
-  nap = device.isCpu ? NAP_ON_CPU : NAP,
+  nap = usualNap(device),
 ): Promise<T> {
   if (!never) return promise;
   let settled = false;

@@ -1,4 +1,4 @@
-import { ShapeError } from '../errors.ts';
+import { CapacityError, ShapeError } from '../errors.ts';
 import { lanes } from '../record/lanes.ts';
 import { differentiable, grid1d, intermediate, launch, recorder, variantOf } from '../record/recorder.ts';
 import { elements, expectRank, type Shape, show } from '../record/shape.ts';
@@ -16,15 +16,14 @@ export interface LinearOptions {
 
 /**
  * Rows of each block of a weight [outFeatures, inFeatures] whose blocks fit one binding each.
- * @throws ShapeError when not even one row fits.
+ * @throws CapacityError when not even one row fits.
  */
 export function splitRows(outFeatures: number, inFeatures: number, maxBinding: number): number[] {
   let most = Math.min(outFeatures, Math.floor(maxBinding / (4 * inFeatures)));
   if (most < 1) {
-    throw new ShapeError(
+    throw new CapacityError(
       `linear: one row of ${inFeatures} weights needs ${Math.ceil(inFeatures / 2 ** 18)} MiB ` +
-        `in one binding, this adapter allows ${Math.floor(maxBinding / 2 ** 20)} MiB: ` +
-        'use --light or a smaller --size',
+        `in one binding, this adapter allows ${Math.floor(maxBinding / 2 ** 20)} MiB`,
     );
   }
   // Whole tiles of the kernels, where a block has that many rows.

@@ -1,7 +1,7 @@
 import type { Device } from '../device/device.ts';
 import { type BindingKind, bindingsOf, type KernelSpec } from '../device/kernel.ts';
 import type { Extent } from '../device/pool.ts';
-import { AdawnError, KernelError, ShapeError } from '../errors.ts';
+import { AdawnError, CapacityError, KernelError } from '../errors.ts';
 import { type Shape, show } from './shape.ts';
 import { bytesOf, expectAlive, makeTensor, rootOf, type Tensor, viewOf } from './tensor.ts';
 import { latestWrite, noteWrite, noWrites, type Writes, writtenAt } from './writes.ts';
@@ -152,13 +152,13 @@ function checkBinding(device: Device, launched: string, tensor: Tensor, kind: Bi
   }
   if (texture) {
     if (fitsTexture(device, texture)) return;
-    throw new ShapeError(`${launched}: ${label} ${show(tensor.shape)} exceeds this adapter's textures`);
+    throw new CapacityError(`${launched}: ${label} ${show(tensor.shape)} exceeds this adapter's textures`);
   }
   if (bytesOf(tensor) > device.maxBinding) {
-    throw new ShapeError(
+    throw new CapacityError(
       `${launched}: ${tensor.label || 'tensor'} ${show(tensor.shape)} needs ` +
         `${Math.ceil(bytesOf(tensor) / 2 ** 20)} MiB in one binding, this adapter allows ` +
-        `${Math.floor(device.maxBinding / 2 ** 20)} MiB: use a smaller --size, --ch or --batch`,
+        `${Math.floor(device.maxBinding / 2 ** 20)} MiB`,
     );
   }
 }
@@ -220,10 +220,7 @@ function checkGrid(device: Device, label: string, grid: LaunchParts['grid']): vo
   if (grid.some((n) => n < 1)) throw new KernelError(`${label}: grid ${show(grid)} has nothing to do`);
   const limit = device.gpu.limits.maxComputeWorkgroupsPerDimension;
   if (grid.every((n) => n <= limit)) return;
-  throw new ShapeError(
-    `${label}: ${Math.max(...grid)} workgroups in a row, this adapter allows ${limit}: ` +
-      'use a smaller --size, --ch or --batch',
-  );
+  throw new CapacityError(`${label}: ${Math.max(...grid)} workgroups in a row, this adapter allows ${limit}`);
 }
 
 /** Appends one dispatch. Which bindings it writes is read off the kernel's text. */

@@ -1,5 +1,5 @@
 import { checkDevice, type Device } from '../device/device.ts';
-import { untilDone } from '../device/waiting.ts';
+import { untilDone, usualNap } from '../device/waiting.ts';
 import { AdawnError, DeviceError } from '../errors.ts';
 import { elements, type Shape, show } from '../record/shape.ts';
 import { allocate, expectAlive, storageOf, type Tensor } from '../record/tensor.ts';
@@ -73,15 +73,19 @@ export function beginRead(device: Device, pieces: readonly Piece[]): Reading {
   return { staging, bytes };
 }
 
-/** Waits for the copy, and for nothing that was submitted after it; gives its values to `into`. */
+/**
+ * Waits for the copy, and for nothing that was submitted after it; gives its values to `into`.
+ * @param leastNap milliseconds between two looks at least, where there is no hurry
+ */
 export async function finishRead(
   device: Device,
   { staging, bytes }: Reading,
   into: Float32Array,
-  nap?: number,
+  leastNap = 0,
 ): Promise<void> {
   try {
     // Asked for only now: while one of Dawn's promises is pending, it keeps a core busy (see waiting.ts).
+    const nap = Math.max(usualNap(device), leastNap);
     await untilDone(device, staging.mapAsync(GPUMapMode.READ, 0, bytes), nap);
   } catch (cause) {
     device.pool.destroy(staging);

@@ -2,6 +2,7 @@ import { copyFile, mkdir, mkdtemp, readFile, realpath, rm, truncate, writeFile }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { drawPictures } from '../train/pictures.ts';
 import { type Ended, inPairs, run, start, TINY_ARGS } from './process.ts';
@@ -106,6 +107,33 @@ describe('data', () => {
     const rows = (await readFile(join(out, 'metrics.csv'), 'utf8')).trimEnd().split('\n');
     expect(rows).toHaveLength(1 + 8);
   });
+
+  test('of which one sees through some: over the background that was asked for', async () => {
+    const draw = async (name: string, background: string) => {
+      for (const folder of ['trainA', 'trainB']) {
+        await mkdir(join(root, name, folder), { recursive: true });
+        const create = { width: 32, height: 32, channels: 4, background } as const;
+        await sharp({ create })
+          .png()
+          .toFile(join(root, name, folder, 'one.png'));
+      }
+    };
+    await draw('clear', '#12345600');
+    await draw('painted', '#ff8000');
+    const losses = async (name: string, ...more: string[]) => {
+      const out = join(root, `run-${name}`);
+      const args = ['--data', join(root, name), ...TINY_ARGS, '--iterations', '1', '--out', out, ...more];
+      const ended = await run('train', ...args);
+      expect(ended.code, ended.err).toBe(0);
+      const [head, row] = (await readFile(join(out, 'metrics.csv'), 'utf8')).split('\n');
+      return row.split(',').filter((_, i) => /loss|cycle|identity/i.test(head.split(',')[i]));
+    };
+    const over = await losses('clear', '--background', '#ff8000');
+    expect(over.length).toBeGreaterThan(0);
+    expect(over).toEqual(await losses('painted'));
+    const wrong = await run('train', '--data', join(root, 'clear'), ...TINY_ARGS, '--background', 'blurple');
+    expectError(wrong, '"blurple" is no colour');
+  });
 });
 
 describe('folders and files of a run', () => {
@@ -162,7 +190,7 @@ test('a model that does not fit into memory: said at once, with options that fit
 test('an adapter that does not exist: those that do are named', async () => {
   expectError(
     await run('train', ...TOY, '--adapter', 'voodoo2'),
-    /no adapter matching "voodoo2" found: give a part of ".+", or leave out --adapter for the best one/,
+    /no adapter matching "voodoo2" found: give a part of ".+", or none for the best one/,
   );
 });
 

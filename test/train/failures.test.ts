@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { openDevice } from '../../engine/device/device.node.ts';
 import { closeDevice, memory } from '../../engine/device/device.ts';
-import { DeviceError } from '../../engine/errors.ts';
+import { CapacityError, DeviceError } from '../../engine/errors.ts';
 import { recipeNamed } from '../../model/recipes.ts';
 import { train } from '../../train/loop.ts';
 import { expectRoom } from '../../train/memoryPlan.ts';
@@ -177,6 +177,23 @@ describe('a run that does not fit', () => {
       /(needs .*GiB of GPU memory|MiB in one binding|workgroups in a row).*; these fit: .*--size \d+ \(/,
     );
     await expect(readdir(out)).rejects.toThrow(); // it was not even begun
+  });
+
+  test('for which the memory was taken meanwhile names what would need less', async () => {
+    const { pool } = gpu.device;
+    const { acquire } = pool;
+    pool.acquire = () => {
+      throw new CapacityError('the GPU is out of memory');
+    };
+    try {
+      const model = { ...TINY, light: false, size: 128, disLayers: [3, 3] as const, batch: 2 };
+      const message = await tryTraining({ ...CONFIG, model }, options(join(root, 'taken')));
+      expect(message).toBe(
+        'the GPU is out of memory: use --light, --checkpoint-activations, a smaller --size, --batch',
+      );
+    } finally {
+      pool.acquire = acquire;
+    }
   });
 
   test('names the binding that is too big', async () => {
