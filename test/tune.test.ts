@@ -24,7 +24,7 @@ import { useDevice } from './device.ts';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const gpu = useDevice();
 
-/** A 3x3 layer that several kernels can compute, and one of 7x7 that Winograd cannot, which learns nothing. */
+/** A 3x3 layer that several kernels can compute, and one of 7x7 that Winograd cannot; it learns nothing. */
 function work(paper: Device): void {
   const [x, w] = [allocate(paper, [1, 8, 8, 16], 'x'), allocate(paper, [16, 3, 3, 16], 'w')];
   const dz = allocate(paper, [1, 8, 8, 4], 'dz');
