@@ -65,6 +65,7 @@ export { type CamSpectra, camLogits } from './ops/camLogits.ts';
 export { concat, copyInto, slice, split } from './ops/concat.ts';
 export { chooseConv } from './ops/conv2d/choose.ts';
 export { type ConvOptions, convSizes } from './ops/conv2d/sizes.ts';
+export { type ConvVariant, variantName } from './ops/conv2d/variant.ts';
 export { conv2d } from './ops/conv2d.ts';
 export { fill, zeros } from './ops/fill.ts';
 export { type LinearOptions, linear, splitRows } from './ops/linear.ts';

@@ -34,15 +34,15 @@ describe('beside a measured iteration', () => {
   /** Convolutions whose times rest on tiles of each size, on cores that are not full, and on single loads. */
   function convolutions() {
     const by = (tile: string, x: number[], w: number[], pad: number) =>
-      trace({ ...paper, variants: { conv2d: `gatherTiled${tile}` } }, () => ({
+      trace({ ...paper, variants: { conv2d: `gather/tiles/${tile}` } }, () => ({
         y: conv2d(input(...x), input(...w), null, { pad }),
       })).launches;
     const launches = [
-      ...by('Large', [2, 64, 64, 256], [256, 3, 3, 256], 1),
-      ...by('Tall', [2, 64, 64, 256], [256, 3, 3, 256], 1),
+      ...by('large', [2, 64, 64, 256], [256, 3, 3, 256], 1),
+      ...by('tall', [2, 64, 64, 256], [256, 3, 3, 256], 1),
       // Too short to be split among more workgroups.
-      ...Array.from({ length: 16 }, () => by('Small', [1, 32, 32, 128], [256, 1, 1, 128], 0)).flat(),
-      ...by('Small', [2, 64, 64, 62], [66, 7, 7, 62], 3),
+      ...Array.from({ length: 16 }, () => by('small', [1, 32, 32, 128], [256, 1, 1, 128], 0)).flat(),
+      ...by('small', [2, 64, 64, 62], [66, 7, 7, 62], 3),
     ];
     const fill = trace(paper, () => ({ y: zeros([2 ** 26]) }));
     return estimatesOf(CARDS.h100, [...fill.launches, ...launches]);

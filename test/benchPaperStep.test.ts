@@ -117,7 +117,7 @@ describe('operations of convolutions by tiles', () => {
         return { y, dw };
       }).launches;
     const useful = (label: string) =>
-      estimatesOf(CARDS.h100, record('gatherTiled'))
+      estimatesOf(CARDS.h100, record('gather/tiles'))
         .filter(({ launch }) => launch.label === label)
         .reduce((sum, e) => sum + e.useful, 0);
     const direct = (label: string) =>
@@ -137,7 +137,7 @@ describe('operations of convolutions by tiles', () => {
   });
 
   test('beyond the edges count as run: 7x7, 64 to 3 channels, computed for 64', () => {
-    const tiled = { ...paper, variants: { conv2d: 'gatherTiledTall' } };
+    const tiled = { ...paper, variants: { conv2d: 'gather/tiles/tall' } };
     const { launches } = trace(tiled, () => ({
       y: conv2d(input([2, 256, 256, 64]), input([3, 7, 7, 64]), null, { pad: 3 }),
     }));
@@ -153,7 +153,7 @@ describe('operations of convolutions by tiles', () => {
 
   test('take longer where operands are loaded number by number', () => {
     const times = [3, 4].map((channels) => {
-      const device = { ...paper, variants: { conv2d: 'gatherTiledTall' } };
+      const device = { ...paper, variants: { conv2d: 'gather/tiles/tall' } };
       const { launches } = trace(device, () => ({
         y: conv2d(input([2, 256, 256, channels]), input([64, 7, 7, channels]), null, { pad: 3 }),
       }));

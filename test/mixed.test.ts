@@ -64,7 +64,7 @@ const named = (name: string) => cases.find((c) => c.name === name)!;
 describe('a convolution in mixed precision', () => {
   test.each(cases.map((c) => [c.name, c] as const))('%s', async (_, c) => {
     usePrecision(gpu.device, 'mixed');
-    const found = await compute(c, 'gatherMixed');
+    const found = await compute(c, 'gather/tiles/f16');
     expect(relativeError(found.y, c.reference(c.inputs)[0].data)).toBeLessThan(TOLERANCE);
     // The naive kernel's gradients are checked against float64 in ops.test.ts.
     const exact = await compute(c, 'naive');
@@ -76,7 +76,7 @@ describe('a convolution in mixed precision', () => {
 
   test('by large tiles', async () => {
     const c = named('3x3, 132 to 136, batch 2');
-    const found = await compute(c, 'gatherMixedLarge');
+    const found = await compute(c, 'gather/tiles/f16/large');
     const exact = await compute(c, 'naive');
     for (const name of Object.keys(exact)) {
       expect(relativeError(found[name], exact[name]), name).toBeLessThan(TOLERANCE);
@@ -89,7 +89,7 @@ describe('a convolution in mixed precision', () => {
     const c = named('3x3, 132 to 136, batch 2');
     const exact = await compute(c, 'naive');
     device.isCpu = false;
-    const found = await compute(c, 'gatherMixed').finally(() => Object.assign(device, { isCpu }));
+    const found = await compute(c, 'gather/tiles/f16').finally(() => Object.assign(device, { isCpu }));
     for (const name of Object.keys(exact)) {
       expect(relativeError(found[name], exact[name]), name).toBeLessThan(TOLERANCE);
     }

@@ -80,8 +80,8 @@ const nameOf = ({ c, variant, isCpu }: Choice) =>
 
 /** Products in parts, some of them empty, and by large tiles. */
 const PRODUCTS: readonly (readonly [name: string, variant: string])[] = [
-  ['3x3 stride 2, 70 to 131', 'gatherTiled'],
-  ['3x3, 132 to 136, batch 2', 'gatherTiledLarge'],
+  ['3x3 stride 2, 70 to 131', 'gather/tiles'],
+  ['3x3, 132 to 136, batch 2', 'gather/tiles/large'],
 ];
 
 /** Every kernel with a large case, and with one of many channels (convolutions have them anyway). */

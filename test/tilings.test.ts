@@ -42,7 +42,7 @@ async function compute(
 }
 
 /** The transforms around Winograd's products. */
-const winograd = conv2d.filter(({ variants }) => variants?.includes('winogradTiled'));
+const winograd = conv2d.filter(({ variants }) => variants?.includes('winograd/tiles'));
 
 /** Sums that a GPU gets in parts: with classes that lack taps, odd sizes, whole vec4, and one channel. */
 const SPLIT = [
@@ -99,8 +99,8 @@ async function uploaded(
 /** Cases whose two tilings must agree, and the way that both are told to compute, if any. */
 const alike: (readonly [OpCase, Variants])[] = [
   ...[...linear, ...norm, ...sums, ...spectralNorm, ...adam, ...spectral].map((c) => [c, {}] as const),
-  ...winograd.map((c) => [c, { conv2d: 'winogradTiled' }] as const),
-  ...split.map((c) => [c, { conv2d: 'gatherTiled' }] as const),
+  ...winograd.map((c) => [c, { conv2d: 'winograd/tiles' }] as const),
+  ...split.map((c) => [c, { conv2d: 'gather/tiles' }] as const),
   ...THIN.map(([name, path]) => [conv2d.find((c) => c.name === name)!, { conv2d: path }] as const),
 ];
 
@@ -124,7 +124,7 @@ describe('a tile of 128 x 128 whose invocations are placed otherwise, and which 
 
   test('adds the same', () =>
     uploaded(c, async (computeAs) => {
-      const large = { conv2d: 'gatherTiledLarge' };
+      const large = { conv2d: 'gather/tiles/large' };
       const expected = await computeAs(false, large);
       const found = await computeAs(false, { ...large, ...ways });
       for (const name of Object.keys(expected)) {
@@ -200,7 +200,7 @@ describe('tiles of a convolution', () => {
     expect(split).toHaveLength(SPLIT.length);
     for (const c of split) {
       const [onGpu, onCpu] = [false, true].map((isCpu) => {
-        const device = { ...gpu.device, isCpu, variants: { conv2d: 'gatherTiled' } };
+        const device = { ...gpu.device, isCpu, variants: { conv2d: 'gather/tiles' } };
         const products = traceCase(device, c).filter(({ kernel }) => kernel?.name === 'conv2d/tiledRows');
         return products.map(({ grid }) => grid[2]);
       });
@@ -210,10 +210,10 @@ describe('tiles of a convolution', () => {
   });
 });
 
-test.each(['gatherTiled', 'columns'])(
+test.each(['gather/tiles', 'columns'])(
   '%s, and tiles back, divide by sigma and add outer products',
   (path) => {
-    const variants = { 'conv2d.forward': path, conv2d: 'gatherTiled' };
+    const variants = { 'conv2d.forward': path, conv2d: 'gather/tiles' };
     const device = { ...gpu.device, isCpu: false, variants };
     const fitting = conv2dSpectrum.filter(({ variants }) => variants?.includes(path));
     expect(fitting.length).toBeGreaterThan(0);

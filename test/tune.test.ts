@@ -140,13 +140,13 @@ describe('the tuner', () => {
     Object.defineProperty(webgpu, 'createShaderModule', { value, configurable: true });
     gpu.device.pipelines.clear();
     const sizes = { N: 1, H: 32, W: 32, CI: 16, CO: 64, OH: 32, OW: 32, K: 3, S: 1, P: 1, UP: 1 };
-    const candidates = ['naive', 'gatherTiled'];
+    const candidates = ['naive', 'gather/tiles'];
     const choice = { op: 'conv2d.forward', sizes, preferred: 'naive', candidates, uses: 1 };
     const warnings: string[] = [];
     try {
       const best = await tune(gpu.device, [choice], { warn: (message) => warnings.push(message) });
       expect([...best.values()]).toEqual(['naive']);
-      expect(warnings).toEqual([expect.stringMatching(/gatherTiled differs from naive by \d\.\de/)]);
+      expect(warnings).toEqual([expect.stringMatching(/gather\/tiles differs from naive by \d\.\de/)]);
     } finally {
       Object.defineProperty(webgpu, 'createShaderModule', { value: create, configurable: true });
       gpu.device.pipelines.clear();
@@ -162,12 +162,12 @@ describe('the tuner', () => {
     expect(truth).toBe(false);
     device.tensorCores = true;
     try {
-      const candidates = [preferred, 'gatherMatrix'];
+      const candidates = [preferred, 'gather/tiles/matrix'];
       const choice = { op: 'conv2d.forward', sizes, preferred, candidates, uses: 1 };
       const best = await tune(gpu.device, [choice], { warn: (message) => warnings.push(message) });
       expect([...best.values()]).toEqual([preferred]);
       expect(warnings).toHaveLength(1);
-      expect(warnings[0]).toMatch(/gatherMatrix: .* does not compile/);
+      expect(warnings[0]).toMatch(/gather\/tiles\/matrix: .* does not compile/);
     } finally {
       device.tensorCores = truth;
     }
@@ -187,12 +187,12 @@ describe('the cache of the tuner', () => {
   });
 
   test('gives back what was written, to this adapter only', async () => {
-    await writeTuned(gpu.device, new Map([['conv2d a', 'gather']]), ignore);
-    await writeTuned(gpu.device, new Map([['conv2d b', 'winograd']]), ignore);
+    await writeTuned(gpu.device, new Map([['conv2d a', 'gather/textures']]), ignore);
+    await writeTuned(gpu.device, new Map([['conv2d b', 'winograd/textures']]), ignore);
     const found = await readTuned(gpu.device, ignore);
     expect([...found]).toEqual([
-      ['conv2d a', 'gather'],
-      ['conv2d b', 'winograd'],
+      ['conv2d a', 'gather/textures'],
+      ['conv2d b', 'winograd/textures'],
     ]);
     const other = { ...gpu.device, info: { ...gpu.device.info, description: 'another driver' } };
     expect(adapterKey(other as Device)).not.toBe(adapterKey(gpu.device));
@@ -224,7 +224,7 @@ describe('the cache of the tuner', () => {
     expect(await tuneFor(gpu.device, 'auto', work, options)).toEqual(first);
     expect(timed).toBe(0);
     const text = await readFile(tuneCachePath()!, 'utf8');
-    await writeFile(tuneCachePath()!, text.replace(/"(winograd|gather)\w*"/, '"poisoned"'));
+    await writeFile(tuneCachePath()!, text.replace(/"(winograd|gather)[\w/]*"/, '"poisoned"'));
     expect(Object.values(await tuneFor(gpu.device, 'auto', work, options))[0]).toBe('poisoned');
     const forced = await tuneFor(gpu.device, 'force', work, options);
     expect(Object.values(forced)[0]).toMatch(/winograd|gather/);

@@ -7,6 +7,7 @@ import {
   type Device,
   show,
   type Tensor,
+  variantName,
   vjp,
   withRecorder,
 } from '../../engine/index.ts';
@@ -58,11 +59,16 @@ function layers(size: number, ch: number): Layer[] {
 /** What is differentiated in each pass; `training` is forward and both gradients, as in a step. */
 const PASSES = { forward: [], backwardInput: ['x'], backwardWeight: ['w'], training: ['x', 'w'] } as const;
 
-/** Paths of conv2d to time beside the chosen one. */
-const PATHS = [
-  ...['columns', 'taps', 'winograd', 'winogradTiledSmall', 'winogradTiledLarge'],
-  ...['gather', 'gatherTiled', 'gatherTiledSmall', 'gatherTiledLarge'],
-  ...['gatherMixedSmall', 'gatherMixedLarge', 'gatherMatrixSmall', 'gatherMatrixLarge'],
+/** Variants of conv2d to time beside the chosen one. */
+const VARIANTS = [
+  ...['columns', 'taps', 'winograd/textures', 'winograd/tiles/small', 'winograd/tiles/large'],
+  ...['gather/textures', 'gather/tiles', 'gather/tiles/small', 'gather/tiles/large'],
+  ...[
+    'gather/tiles/f16/small',
+    'gather/tiles/f16/large',
+    'gather/tiles/matrix/small',
+    'gather/tiles/matrix/large',
+  ],
 ];
 
 function caseOf(layer: Layer, pass: keyof typeof PASSES): BenchCase {
@@ -77,7 +83,9 @@ function caseOf(layer: Layer, pass: keyof typeof PASSES): BenchCase {
   /** What conv2d chooses, here or where `forced` is asked for. */
   const chosen = (device: Device, forced?: string) => {
     const asked = forced ? { ...device, variants: { conv2d: forced } } : device;
-    const { result } = withRecorder(asked, () => own.map((one) => chooseConv(asked, sizes, one)));
+    const { result } = withRecorder(asked, () =>
+      own.map((one) => variantName(chooseConv(asked, sizes, one))),
+    );
     return [...new Set(result)].join(' + ');
   };
   return {
@@ -90,9 +98,11 @@ function caseOf(layer: Layer, pass: keyof typeof PASSES): BenchCase {
     chosen: (device) => chosen(device),
     others: (device) => {
       const taken = chosen(device);
-      const exact = (path: string) => !/Mixed|Matrix/.test(path) || device.precision === 'mixed';
-      const fitting = PATHS.filter((path) => path !== taken && exact(path) && chosen(device, path) === path);
-      return Object.fromEntries(fitting.map((path) => [path, { conv2d: path }]));
+      const exact = (name: string) => !/f16|matrix/.test(name) || device.precision === 'mixed';
+      const fitting = VARIANTS.filter(
+        (name) => name !== taken && exact(name) && chosen(device, name) === name,
+      );
+      return Object.fromEntries(fitting.map((name) => [name, { conv2d: name }]));
     },
     // The three passes one by one say it already, and on a processor these take seconds each.
     naive: pass === 'training' ? undefined : { conv2d: 'naive' },

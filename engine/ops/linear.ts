@@ -4,7 +4,7 @@ import { differentiable, grid1d, intermediate, launch, recorder, variantOf } fro
 import { elements, expectRank, type Shape, show } from '../record/shape.ts';
 import { type Tensor, viewOf } from '../record/tensor.ts';
 import { activationGradient } from './activation.ts';
-import { type Outer, outerBindings } from './conv2d/outer.ts';
+import { type SigmaGradient, sigmaBindings } from './conv2d/sigmaGradient.ts';
 import { sumRows } from './sumRows.ts';
 
 const WG = 64;
@@ -162,7 +162,7 @@ export function backwardWeight(
   x: Tensor,
   dy: Tensor,
   block: Block,
-  outer: Outer | null = null,
+  outer: SigmaGradient | null = null,
 ): Tensor {
   const { w, rows: O, first: FIRST } = block;
   const { isCpu } = recorder().device;
@@ -180,7 +180,7 @@ export function backwardWeight(
       kernel: 'linear/backwardWeight',
       constants: sizes,
       label,
-      bind: [dy, x, ...outerBindings(outer, x), dw],
+      bind: [dy, x, ...sigmaBindings(outer, x), dw],
       grid: [Math.ceil(K4 / (WG * J)), Math.ceil(O / PER), 1],
     });
   }

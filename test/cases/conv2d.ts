@@ -124,12 +124,12 @@ function variantsOf(config: Config): string[] {
   // Larger ones have more tiles, not other parts of sums.
   const small = x[0] * x[1] * x[2] * x[3] <= 6000;
   // Each size is a kernel of its own to compile, which takes lavapipe seconds.
-  const sizes = ['', 'Large', ...(co > 132 ? ['Tall'] : [])];
-  const tiled = (path: string) => sizes.map((size) => `${path}Tiled${size}`);
+  const sizes = ['', '/large', ...(co > 132 ? ['/tall'] : [])];
+  const tiled = (algorithm: string) => sizes.map((size) => `${algorithm}/tiles${size}`);
   return [
-    ...['naive', 'gather', ...tiled('gather')],
-    ...(small ? ['gatherTiledSplit'] : []),
-    ...(winograd ? ['winograd', ...tiled('winograd')] : []),
+    ...['naive', 'gather/textures', ...tiled('gather')],
+    ...(small ? ['gather/tiles/finest'] : []),
+    ...(winograd ? ['winograd/textures', ...tiled('winograd')] : []),
     ...(columns ? ['columns'] : []),
     ...(byTaps(config) ? ['taps'] : []),
   ];

@@ -36,19 +36,19 @@ interface Config extends ConvOptions {
 const CONFIGS: Record<string, Config> = {
   '4x4 stride 2, leaky, bias, two calls': {
     ...{ x: [4, 8, 12, 8], co: 8, k: 4, pad: 1, stride: 2, bias: true, activation: 'leaky_relu', calls: 2 },
-    variants: ['naive', 'gather', 'gatherTiled', 'gatherTiledSplit', 'columns'],
+    variants: ['naive', 'gather/textures', 'gather/tiles', 'gather/tiles/finest', 'columns'],
   },
   'pictures 3 to 5, one call': {
     ...{ x: [2, 7, 9, 3], co: 5, k: 4, pad: 1, stride: 2, bias: true, activation: 'leaky_relu', calls: 1 },
-    variants: ['naive', 'gather', 'gatherTiled', 'gatherTiledSplit'],
+    variants: ['naive', 'gather/textures', 'gather/tiles', 'gather/tiles/finest'],
   },
   'to one channel, three calls': {
     ...{ x: [3, 6, 7, 12], co: 1, k: 4, pad: 1, calls: 3 },
-    variants: ['naive', 'gather', 'gatherTiled', 'gatherTiledSplit', 'columns'],
+    variants: ['naive', 'gather/textures', 'gather/tiles', 'gather/tiles/finest', 'columns'],
   },
   'to two channels, bias, three calls': {
     ...{ x: [3, 6, 8, 12], co: 2, k: 4, pad: 1, bias: true, calls: 3 },
-    variants: ['naive', 'gatherTiled', 'columns', 'taps'],
+    variants: ['naive', 'gather/tiles', 'columns', 'taps'],
   },
   'pictures 3 to 8, two calls': {
     ...{ x: [2, 8, 6, 3], co: 8, k: 4, pad: 1, stride: 2, bias: true, activation: 'leaky_relu', calls: 2 },
@@ -56,12 +56,12 @@ const CONFIGS: Record<string, Config> = {
   },
   'few positions, many weights': {
     ...{ x: [2, 4, 4, 64], co: 64, k: 4, pad: 1, stride: 2, bias: true, calls: 2, slope: 0.1 },
-    ...{ activation: 'leaky_relu', variants: ['naive', 'columns', 'gatherTiled', 'gatherTiledSplit'] },
+    ...{ activation: 'leaky_relu', variants: ['naive', 'columns', 'gather/tiles', 'gather/tiles/finest'] },
   },
-  patches: { x: [2, 7, 6, 32], co: 36, k: 4, pad: 1, calls: 1, variants: ['gather'] },
+  patches: { x: [2, 7, 6, 32], co: 36, k: 4, pad: 1, calls: 1, variants: ['gather/textures'] },
   '3x3, relu': {
     ...{ x: [2, 6, 5, 8], co: 8, k: 3, pad: 1, bias: true, activation: 'relu', calls: 2 },
-    variants: ['winograd', 'gather'],
+    variants: ['winograd/textures', 'gather/textures'],
   },
 };
 

@@ -61,8 +61,8 @@ function chain(inputs: Chain, recomputed: boolean): Record<string, Tensor> {
 describe('a chain of recomputed blocks', () => {
   const variants: Variants[] = [
     {},
-    { conv2d: 'winograd' },
-    { conv2d: 'gatherTiled' },
+    { conv2d: 'winograd/textures' },
+    { conv2d: 'gather/tiles' },
     { conv2d: 'naive', norm: 'naive' },
   ];
   for (const variant of variants) {
@@ -102,7 +102,7 @@ describe('a chain of recomputed blocks', () => {
 test.for<{ variants: Variants; label: string; copies: number }>([
   { variants: {}, label: 'conv2d.padX', copies: 4 * BLOCKS },
   // Those of dy have the same name.
-  { variants: { conv2d: 'winograd' }, label: 'conv2d.winograd.copy', copies: 6 * BLOCKS },
+  { variants: { conv2d: 'winograd/textures' }, label: 'conv2d.winograd.copy', copies: 6 * BLOCKS },
 ])('a copy of an input is not kept from the first pass to the second: $label', (c, { skip }) => {
   skip(gpu.device.subgroupSize !== 8, 'its kernels read pictures as they are');
   gpu.device.variants = c.variants;
@@ -207,7 +207,7 @@ describe('the training step with recomputed residual blocks', () => {
 describe('the tiles of a picture', () => {
   /** How often a convolution and its gradients transform a picture. */
   function transforms(size: number): number {
-    const device = { ...gpu.device, variants: { conv2d: 'winograd' } };
+    const device = { ...gpu.device, variants: { conv2d: 'winograd/textures' } };
     const [x, w] = [put([1, size, size, 64], 1), put([8, 3, 3, 64], 2)];
     const { launches }: Recording<Record<string, Tensor>> = trace(device, () => {
       const y = conv2d(x, w, null, { pad: 1 });
@@ -228,7 +228,7 @@ describe('the tiles of a picture', () => {
 describe('a packed weight', () => {
   /** Packings of a weight that two convolutions use with `between` launches between them. */
   function packings(channels: number, between: number, isCpu = false, memo = 'again'): number {
-    const device = { ...paperDevice(gpu.device), isCpu, variants: { conv2d: 'winograd', memo } };
+    const device = { ...paperDevice(gpu.device), isCpu, variants: { conv2d: 'winograd/textures', memo } };
     const x = allocate(device, [1, 8, 8, channels], 'x');
     const w = allocate(device, [channels, 3, 3, channels], 'w');
     const { launches }: Recording<Record<string, Tensor>> = trace(device, () => {

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Device } from '../../engine/device/device.ts';
 import { type ConvPass, chooseConv } from '../../engine/ops/conv2d/choose.ts';
 import { type ConvOptions, convSizes } from '../../engine/ops/conv2d/sizes.ts';
+import { variantName, variantNamed } from '../../engine/ops/conv2d/variant.ts';
 import { fitsWinograd } from '../../engine/ops/conv2d/winograd.ts';
 import { withRecorder } from '../../engine/record/recorder.ts';
 import { intermediateTexture } from '../../engine/record/textures.ts';
@@ -15,13 +16,13 @@ describe('a 3x3 convolution that nothing is known of', () => {
   const pathOf = (images: number, side: number, channels: number) => {
     const sizes = convSizes([images, side, side, channels], [channels, 3, 3, channels], null, { pad: 1 });
     const untuned = { ...gpu.device, variants: {}, tuning: { best: new Map(), noted: null } };
-    return withRecorder(untuned, () => chooseConv(untuned, sizes, 'forward')).result;
+    return withRecorder(untuned, () => variantName(chooseConv(untuned, sizes, 'forward'))).result;
   };
 
   test('goes by Winograd where its tiles fill the products', () => {
-    expect(pathOf(1, 32, 256)).toBe('winograd');
-    expect(pathOf(2, 16, 256)).toBe('winograd');
-    expect(pathOf(6, 8, 128)).toBe('winograd');
+    expect(pathOf(1, 32, 256)).toBe('winograd/textures');
+    expect(pathOf(2, 16, 256)).toBe('winograd/textures');
+    expect(pathOf(6, 8, 128)).toBe('winograd/textures');
   });
 
   test('is gathered where tiles are few, or channels', () => {
@@ -46,7 +47,7 @@ describe('a convolution with few channels on one side', () => {
   });
   const pathOf = (device: Device, [images, side, ci, co, k, options]: Layer, pass: ConvPass = 'forward') => {
     const sizes = convSizes([images, side, side, ci], [co, k, k, ci], null, options);
-    return withRecorder(device, () => chooseConv(device, sizes, pass)).result;
+    return withRecorder(device, () => variantName(chooseConv(device, sizes, pass))).result;
   };
   const pathsOf = (changes: Partial<Device>, pass?: ConvPass) =>
     THIN.map((layer) => pathOf(as(changes), layer, pass));
@@ -56,7 +57,7 @@ describe('a convolution with few channels on one side', () => {
     expect(pathsOf({})).toEqual(expected);
     expect(pathsOf({ precision: 'mixed' })).toEqual(expected);
     for (const pass of ['backwardInput', 'backwardWeight'] as const) {
-      expect(pathsOf({}, pass)).toEqual(['taps', 'taps', 'taps', 'gatherTiled']);
+      expect(pathsOf({}, pass)).toEqual(['taps', 'taps', 'taps', 'gather/tiles']);
     }
     // Positions that no quads make up are few or not: patches of all of them are below 64 MiB.
     expect(pathOf(as({}), [1, 91, 64, 1, 4, { pad: 1 }])).toBe('columns');
@@ -74,7 +75,7 @@ describe('a convolution with few channels on one side', () => {
       pathOf(as({}), [4, 257, 64, 3, 7, { pad: 3 }]),
       pathOf(as({ maxBinding: 2 ** 20 }), PICTURE),
     ];
-    expect(others.filter((path) => !/^gather(Tiled|Mixed)?$/.test(path))).toEqual([]);
+    expect(others.filter((path) => !/^gather\/(textures|tiles(\/f16)?)$/.test(path))).toEqual([]);
   });
 
   test('is tried both ways by the tuner where both are possible, beside tiles', () => {
@@ -83,10 +84,10 @@ describe('a convolution with few channels on one side', () => {
       pathOf(device, layer, pass);
       return [...device.tuning.noted!.values()].flatMap(({ candidates }) => candidates);
     };
-    const tiles = ['', 'Small', 'Tall', 'Large'].map((size) => `gatherTiled${size}`);
+    const tiles = ['', '/small', '/tall', '/large'].map((size) => `gather/tiles${size}`);
     const few: Layer = [2, 32, 64, 1, 4, { pad: 1 }];
     expect(candidatesOn({}, few)).toEqual(['columns', 'taps', ...tiles]);
-    expect(candidatesOn({}, few, 'backwardInput')).toEqual(['gatherTiled', 'taps', ...tiles.slice(1)]);
+    expect(candidatesOn({}, few, 'backwardInput')).toEqual(['gather/tiles', 'taps', ...tiles.slice(1)]);
     expect(candidatesOn({}, FEATURES)).toEqual(['taps', ...tiles]);
     expect(candidatesOn({ precision: 'mixed' }, FEATURES)).toEqual(['taps']);
     const onCpu = THIN.flatMap((layer) => candidatesOn({ isCpu: true }, layer)).join(' ');
@@ -104,6 +105,12 @@ describe('a convolution with few channels on one side', () => {
       }
     }
   });
+});
+
+test('a variant that there is none of is refused by name', () => {
+  expect(() => variantNamed('gather/tiles/huge')).toThrow(
+    /no variant "gather\/tiles\/huge": known are .*gather\/tiles\/large/,
+  );
 });
 
 test('Winograd leaves pictures of more pixels than its kernels can number', () => {

@@ -6,6 +6,7 @@ import { shareText } from '../../engine/device/launchSizes.ts';
 import { pipelineFor } from '../../engine/device/pipelines.ts';
 import { chooseConv } from '../../engine/ops/conv2d/choose.ts';
 import { convSizes } from '../../engine/ops/conv2d/sizes.ts';
+import { TILE_NAMES } from '../../engine/ops/conv2d/tile.ts';
 import { withRecorder } from '../../engine/record/recorder.ts';
 import { DEFAULTS, type UgatitConfig } from '../../model/ugatit/ugatit.ts';
 import { allCases } from '../cases/index.ts';
@@ -108,8 +109,8 @@ describe('kernels of mixed precision', () => {
     const kernels: Kernels = new Map();
     try {
       for (const c of allCases.filter(({ op }) => op === 'conv2d')) {
-        for (const size of ['Small', 'Tall', 'Large']) {
-          const variants = { conv2d: `gatherMatrix${size}` };
+        for (const size of TILE_NAMES) {
+          const variants = { conv2d: `gather/tiles/matrix/${size}` };
           collect(kernels, traceCase({ ...mixed('a GPU'), tensorCores: true, variants }, c));
         }
       }
@@ -163,14 +164,14 @@ describe('tensor cores', () => {
         tuning: { best: new Map(), noted },
       };
       const { result } = withRecorder(device, () => chooseConv(device, sizes, 'forward'));
-      expect(result).not.toMatch(/Matrix/);
+      expect(result.operands).toBe(device.precision === 'mixed' ? 'f16' : undefined);
       return [...noted.values()].flatMap(({ candidates }) => candidates).join(' ');
     };
-    expect(triedOn({ tensorCores: true })).toContain('gatherMatrixLarge');
-    expect(triedOn({ tensorCores: false })).not.toContain('Matrix');
-    expect(triedOn({ tensorCores: true, precision: 'full' })).not.toMatch(/Matrix|Mixed/);
-    const forced = { ...as('a GPU'), variants: { conv2d: 'gatherMatrixLarge' } };
-    expect(withRecorder(forced, () => chooseConv(forced, sizes, 'forward')).result).not.toContain('Matrix');
+    expect(triedOn({ tensorCores: true })).toContain('gather/tiles/matrix/large');
+    expect(triedOn({ tensorCores: false })).not.toContain('matrix');
+    expect(triedOn({ tensorCores: true, precision: 'full' })).not.toMatch(/matrix|f16/);
+    const forced = { ...as('a GPU'), variants: { conv2d: 'gather/tiles/matrix/large' } };
+    expect(withRecorder(forced, () => chooseConv(forced, sizes, 'forward')).result.operands).toBeUndefined();
   });
 });
 

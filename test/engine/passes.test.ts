@@ -37,9 +37,9 @@ async function compute(c: OpCase, variants: Variants) {
 
 /** What divides by sigma itself, and what has it done before: in either pass, and both ways round. */
 const MIXTURES = [
-  byPaths('winogradTiled', 'columns', 'gatherTiled'),
-  byPaths('gatherTiled', 'gatherTiled', 'winogradTiled'),
-  byPaths('columns', 'winogradTiled', 'gatherTiled'),
+  byPaths('winograd/tiles', 'columns', 'gather/tiles'),
+  byPaths('gather/tiles', 'gather/tiles', 'winograd/tiles'),
+  byPaths('columns', 'winograd/tiles', 'gather/tiles'),
 ];
 
 describe('passes of a convolution by different paths compute what one path does', () => {
@@ -60,7 +60,7 @@ describe('passes of a convolution by different paths compute what one path does'
 
 test('both gradients share the tiles of dy, whatever multiplies them', () => {
   const c = conv2d.find(({ name }) => name === '3x3, 64 channels')!;
-  const variants = byPaths('winogradTiled', 'winogradTiledSmall', 'winogradTiledLarge');
+  const variants = byPaths('winograd/tiles', 'winograd/tiles/small', 'winograd/tiles/large');
   const launched = traceCase({ ...gpu.device, variants }, c).map(({ kernel }) => kernel!.name);
   expect(launched.filter((name) => name === 'conv2d/winograd/outputBackward')).toHaveLength(1);
   expect(launched.filter((name) => name === 'conv2d/winograd/productTiled')).toHaveLength(3);

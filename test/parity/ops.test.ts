@@ -23,12 +23,12 @@ const STATISTICS = new Set(['instance_norm', 'iln', 'adailn', 'spectral_norm']);
 /** Kernels of conv2d beside the one chosen; each takes what it can and leaves the rest to the default. */
 const CONV_VARIANTS = [
   ...[
-    'winograd',
-    'winogradTiled',
-    'winogradTiledLarge',
-    'gather',
-    'gatherTiled',
-    'gatherTiledLarge',
+    'winograd/textures',
+    'winograd/tiles',
+    'winograd/tiles/large',
+    'gather/textures',
+    'gather/tiles',
+    'gather/tiles/large',
     'taps',
     'naive',
   ],

@@ -62,7 +62,8 @@ async function opRows(device: Device, op: string, variant: string): Promise<stri
 async function opTable(device: Device): Promise<string> {
   const rows: string[][] = [];
   for (const op of [...OP_NAMES, ...STATEFUL]) {
-    const variants = op === 'conv' ? ['', 'winograd', 'gather', 'gatherTiled', 'naive'] : [''];
+    const variants =
+      op === 'conv' ? ['', 'winograd/textures', 'gather/textures', 'gather/tiles', 'naive'] : [''];
     for (const variant of variants) rows.push(...(await opRows(device, op, variant)));
   }
   const head = ['op', 'recording', 'cases', 'forward', 'PyTorch', 'gradients', 'PyTorch', 'our worst'];

@@ -1,24 +1,27 @@
 import { settle } from '../../device/choice.ts';
 import type { Device } from '../../device/device.ts';
-import { fitsColumns, fitsPatches, prefersColumns } from './columns.ts';
-import { gatherFits } from './gather.ts';
+import { fits } from './algorithms.ts';
+import { fitsPatches, prefersColumns } from './columns.ts';
 import type { ConvSizes } from './sizes.ts';
-import { fitsTaps, THIN } from './taps.ts';
-import type { TileName } from './tile.ts';
-import { fitsWinograd, winogradTiles } from './winograd.ts';
+import { THIN } from './taps.ts';
+import {
+  type ConvVariant,
+  GATHER,
+  GATHER_HALF,
+  GATHER_MATRIX,
+  GATHER_TEXTURES,
+  inSizes,
+  variantName,
+  variantNamed,
+  WINOGRAD,
+  WINOGRAD_TEXTURES,
+} from './variant.ts';
+import { winogradTiles } from './winograd.ts';
 
-type Tiled = 'gatherTiled' | 'gatherMixed' | 'gatherMatrix' | 'winogradTiled';
+const COLUMNS: ConvVariant = { algorithm: 'columns' };
+const TAPS: ConvVariant = { algorithm: 'taps' };
 
-/**
- * How a convolution is computed: tiles of a fast algorithm, a linear layer of patches, planes of taps,
- * gathered matrix products, or as defined. Products by tiles in workgroup memory choose a size each, unless
- * the path ends in one. Mixed ones multiply 16 bits, matrix ones by tensor cores.
- */
-export type ConvPath =
-  | ('winograd' | 'columns' | 'taps' | 'gather' | 'gatherTiledSplit' | 'naive')
-  | (Tiled | `${Tiled}${TileName}`);
-
-/** What a path is chosen for: the result, or the gradient of x or of w. */
+/** What a variant is chosen for: the result, or the gradient of x or of w. */
 export type ConvPass = 'forward' | 'backwardInput' | 'backwardWeight';
 
 /**
@@ -37,94 +40,83 @@ const WINOGRAD_TILES = 24;
  */
 const FEW_TAPS = 2 ** 15;
 
-function fitsGather(device: Device, s: ConvSizes): boolean {
-  return device.subgroupSize === 8 && gatherFits(s);
-}
-
 /** Whether a layer that `fitsWinograd` is large enough for it to pay. */
 function gainsByWinograd(sizes: ConvSizes): boolean {
   const channels = Math.min(sizes.CI, sizes.CO);
   return channels >= WINOGRAD_CHANNELS && winogradTiles(sizes) >= WINOGRAD_TILES;
 }
 
-/**
- * The tiles of a fast algorithm as this device multiplies them best; null where it cannot compute a layer.
- */
-function winogradPath(device: Device, sizes: ConvSizes): 'winograd' | 'winogradTiled' | null {
-  if (device.isCpu && fitsWinograd(device, sizes, true)) return 'winograd';
-  return fitsWinograd(device, sizes, false) ? 'winogradTiled' : null;
+/** Winograd's tiles as this device multiplies them best; null where it cannot compute a layer so. */
+function winogradHere(device: Device, sizes: ConvSizes): ConvVariant | null {
+  if (device.isCpu && fits(device, sizes, WINOGRAD_TEXTURES)) return WINOGRAD_TEXTURES;
+  return fits(device, sizes, WINOGRAD) ? WINOGRAD : null;
 }
 
-/** Paths for a layer of which tiles on a GPU would mostly compute nothing, the preferred one first. */
-function thinPaths(device: Device, s: ConvSizes, pass: ConvPass): ConvPath[] {
+/** Gathered products as this device multiplies them best. */
+const gatherHere = (device: Device, sizes: ConvSizes): ConvVariant =>
+  fits(device, sizes, GATHER_TEXTURES) ? GATHER_TEXTURES : GATHER;
+
+/** Variants for a layer of which tiles on a GPU would mostly compute nothing, the preferred one first. */
+function thinVariants(device: Device, s: ConvSizes, pass: ConvPass): ConvVariant[] {
   if (device.isCpu) return [];
-  const taps: ConvPath[] = fitsTaps(device, s) ? ['taps'] : [];
+  const taps = fits(device, s, TAPS) ? [TAPS] : [];
   if (s.CO > THIN || !fitsPatches(s)) return taps;
   // The way back through patches writes all of them out again, which tiles need not.
-  const patches = pass === 'forward' ? 'columns' : 'gatherTiled';
+  const patches = pass === 'forward' ? COLUMNS : GATHER;
   const few = s.N * s.OH * s.OW * s.K * s.K <= FEW_TAPS;
   return few ? [patches, ...taps] : [...taps, patches];
 }
 
-/** The fastest path that can compute a layer, by what is known without measuring. */
-function preferredPath(device: Device, sizes: ConvSizes, pass: ConvPass): ConvPath {
+/** The fastest variant that can compute a layer, by what is known without measuring. */
+function preferredVariant(device: Device, sizes: ConvSizes, pass: ConvPass): ConvVariant {
   // Bound by memory, not by multiplying: in 16 bits it would gain nothing.
-  if (prefersColumns(sizes)) return 'columns';
-  const [thin] = thinPaths(device, sizes, pass);
+  if (prefersColumns(sizes)) return COLUMNS;
+  const [thin] = thinVariants(device, sizes, pass);
   if (thin) return thin;
-  if (device.precision === 'mixed') return 'gatherMixed';
-  const winograd = winogradPath(device, sizes);
-  if (winograd && gainsByWinograd(sizes)) return winograd;
-  return fitsGather(device, sizes) ? 'gather' : 'gatherTiled';
+  if (device.precision === 'mixed') return GATHER_HALF;
+  const winograd = winogradHere(device, sizes);
+  return winograd && gainsByWinograd(sizes) ? winograd : gatherHere(device, sizes);
 }
-
-/** The path with each size of tiles. */
-const inSizes = (path: Tiled): ConvPath[] =>
-  (['Small', 'Tall', 'Large'] as const).map((size) => `${path}${size}` as const);
 
 /**
  * Tensor cores are never preferred, only tried: what browsers call experimental must have computed the same
  * as plain arithmetic on this very adapter before a run uses it.
  */
-function mixedCandidates(device: Device): ConvPath[] {
-  if (device.isCpu) return ['gatherMixed'];
-  const plain: ConvPath[] = ['gatherMixed', ...inSizes('gatherMixed')];
-  return device.tensorCores ? [...plain, 'gatherMatrix', ...inSizes('gatherMatrix')] : plain;
+function mixedCandidates(device: Device): ConvVariant[] {
+  if (device.isCpu) return [GATHER_HALF];
+  const plain = [GATHER_HALF, ...inSizes(GATHER_HALF)];
+  return device.tensorCores ? [...plain, GATHER_MATRIX, ...inSizes(GATHER_MATRIX)] : plain;
 }
 
-/** What a tuner may try: the naive path is never the fastest. Sizes of tiles are for GPUs. */
-function candidatesFor(device: Device, sizes: ConvSizes, pass: ConvPass): ConvPath[] {
-  const columns: ConvPath[] = prefersColumns(sizes) ? ['columns'] : [];
-  const thin: ConvPath[] = [...columns, ...thinPaths(device, sizes, pass)];
+/** What a tuner may try: the naive variant is never the fastest. Sizes of tiles are for GPUs. */
+function candidatesFor(device: Device, sizes: ConvSizes, pass: ConvPass): ConvVariant[] {
+  const columns = prefersColumns(sizes) ? [COLUMNS] : [];
+  const thin = [...columns, ...thinVariants(device, sizes, pass)];
   // These stay in float32, from which 16 bits differ by more than rounding may.
   if (device.precision === 'mixed') return thin.length > 0 ? thin : mixedCandidates(device);
-  const winograd = winogradPath(device, sizes);
-  const list: ConvPath[] = winograd ? [winograd, ...thin] : thin;
-  if (fitsGather(device, sizes)) list.push('gather');
-  else list.push('gatherTiled');
+  const winograd = winogradHere(device, sizes);
+  const list = [...(winograd ? [winograd] : []), ...thin, gatherHere(device, sizes)];
   if (device.isCpu) return list;
-  if (winograd) list.push(...inSizes('winogradTiled'));
-  return [...list, ...inSizes('gatherTiled')];
+  return [...list, ...(winograd ? inSizes(WINOGRAD) : []), ...inSizes(GATHER)];
 }
 
-/**
- * The path for one pass of one layer: the forced variant where it can compute this, else the tuned or
- * preferred one.
- */
-export function chooseConv(device: Device, sizes: ConvSizes, pass: ConvPass): ConvPath {
+/** The variant a device is made to take, or the same by tiles, where it can compute such a layer. */
+function forcedVariant(device: Device, sizes: ConvSizes, op: string): ConvVariant | null {
+  const name = device.variants[op] ?? device.variants.conv2d;
+  if (!name) return null;
+  const variant = variantNamed(name);
+  const ways: ConvVariant[] = variant.store ? [variant, { ...variant, store: 'tiles' }] : [variant];
+  return ways.find((way) => fits(device, sizes, way)) ?? null;
+}
+
+/** The variant for one pass of one layer: the forced one where it fits, else the tuned or preferred one. */
+export function chooseConv(device: Device, sizes: ConvSizes, pass: ConvPass): ConvVariant {
   const op = `conv2d.${pass}`;
-  const forced = device.variants[op] ?? device.variants.conv2d ?? '';
-  if (forced === 'naive' || /^gather(Tiled|Mixed)/.test(forced)) return forced as ConvPath;
-  if (forced.startsWith('gatherMatrix') && device.tensorCores) return forced as ConvPath;
-  if (forced === 'winograd' && fitsWinograd(device, sizes, true)) return 'winograd';
-  if (forced.startsWith('winograd') && fitsWinograd(device, sizes, false)) {
-    return forced === 'winograd' ? 'winogradTiled' : (forced as ConvPath);
-  }
-  if (forced === 'columns' && fitsColumns(sizes)) return 'columns';
-  if (forced === 'taps' && fitsTaps(device, sizes)) return 'taps';
-  if (forced === 'gather') return fitsGather(device, sizes) ? 'gather' : 'gatherTiled';
-  const preferred = preferredPath(device, sizes, pass);
+  const forced = forcedVariant(device, sizes, op);
+  if (forced) return forced;
+  const preferred = variantName(preferredVariant(device, sizes, pass));
   // What was tuned for one precision says nothing of the other.
   const key = device.precision === 'mixed' ? { ...sizes, MIXED: 1 } : { ...sizes };
-  return settle(device, op, key, preferred, () => [...new Set(candidatesFor(device, sizes, pass))]);
+  const candidates = () => [...new Set(candidatesFor(device, sizes, pass).map(variantName))];
+  return variantNamed(settle(device, op, key, preferred, candidates));
 }

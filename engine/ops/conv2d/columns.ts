@@ -14,12 +14,12 @@ import type { ConvEpilogue, ConvSizes } from './sizes.ts';
 /** Weights below which the launches around the product cost more than it saves. */
 const LEAST_WEIGHTS = 2 ** 16;
 
-/** Bytes of all patches from which on another path reads less. */
+/** Bytes of all patches from which on another variant reads less. */
 const MOST_BYTES = 2 ** 26;
 
 const WG = 64;
 
-/** Whether this path can compute a layer. */
+/** Whether this variant can compute a layer. */
 export function fitsColumns({ CI }: ConvSizes): boolean {
   return CI % 4 === 0;
 }
@@ -92,7 +92,7 @@ function backwardInput(dy: Tensor, w: Tensor, s: ConvSizes): Tensor {
 
 /** Layers that `fitsColumns`. */
 export const columns: ConvKernels = {
-  divides: true,
+  takesSpectrum: true,
   forward: (x, w, b, s, epilogue, spectrum) => forward([x, w, b], s, epilogue, spectrum),
   backward(x, w, dy, s, need, outer) {
     const flat = viewOf(dy, [s.N * s.OH * s.OW, s.CO]);

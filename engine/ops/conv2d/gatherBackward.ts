@@ -3,10 +3,10 @@ import type { Shape } from '../../record/shape.ts';
 import type { Tensor } from '../../record/tensor.ts';
 import { tileQuads } from './gather.ts';
 import { type Geometry, geometryBuffer, NO_EPILOGUE } from './geometry.ts';
-import { type Outer, outerBindings } from './outer.ts';
 import { spreadColumns, unpackWeights } from './pack.ts';
 import { overhang, paddingOfDy, paddingOfX, padPicture } from './pad.ts';
 import { forwardProduct } from './products.ts';
+import { type SigmaGradient, sigmaBindings } from './sigmaGradient.ts';
 import type { ConvSizes } from './sizes.ts';
 
 /** Rows of a lane, and lanes: the tile of gatherWeights is ROWS * SUBGROUP rows by 4 * QUADS channels. */
@@ -42,7 +42,7 @@ export function gatherBackwardWeight(
   dy: Tensor,
   shape: Shape,
   s: ConvSizes,
-  outer: Outer | null,
+  outer: SigmaGradient | null,
 ): Tensor {
   const p = forwardProduct(s);
   const { geometry: g } = p;
@@ -74,7 +74,7 @@ export function gatherBackwardWeight(
     kernel: 'conv2d/gatherWeights',
     constants: { ROWS, QUADS, SUBGROUP },
     label: 'conv2d.backwardWeight',
-    bind: [geometry, left, right, ...outerBindings(own, geometry), dw],
+    bind: [geometry, left, right, ...sigmaBindings(own, geometry), dw],
     grid: [tilesX, tilesY, splits * classes],
   });
   return whole ? dw : unpackWeights(dw, s, p, own ? null : outer);

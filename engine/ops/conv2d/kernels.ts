@@ -1,12 +1,12 @@
 import type { Spectrum } from '../../record/spectrum.ts';
 import type { Tensor } from '../../record/tensor.ts';
-import type { Outer } from './outer.ts';
+import type { SigmaGradient } from './sigmaGradient.ts';
 import type { ConvEpilogue, ConvSizes } from './sizes.ts';
 
 /** One way to compute a convolution and the gradients of its x and w (null where `need` asks for none). */
 export interface ConvKernels {
   /** Whether these kernels take a spectrum and outer products; else they get null for both. */
-  readonly divides?: boolean;
+  readonly takesSpectrum?: boolean;
   forward(
     x: Tensor,
     w: Tensor,
@@ -21,7 +21,7 @@ export interface ConvKernels {
     dy: Tensor,
     sizes: ConvSizes,
     need: readonly boolean[],
-    outer: Outer | null,
+    outer: SigmaGradient | null,
   ): [dx: Tensor | null, dw: Tensor | null];
 }
 
@@ -33,6 +33,6 @@ export interface ConvPasses {
     w: Tensor,
     dy: Tensor,
     need: readonly boolean[],
-    outer: Outer | null,
+    outer: SigmaGradient | null,
   ): [dx: Tensor | null, dw: Tensor | null];
 }

@@ -6,9 +6,9 @@ import { COPY_ROW, copyRegions, grid1d, intermediate, launch, recorder } from '.
 import type { Shape } from '../../record/shape.ts';
 import type { Tensor } from '../../record/tensor.ts';
 import { intermediateTexture, storedTexture } from '../../record/textures.ts';
-import { type Outer, outerBindings } from './outer.ts';
 import { layerRanges, type Product } from './products.ts';
 import { MOST_INDICES } from './quotient.ts';
+import { type SigmaGradient, sigmaBindings } from './sigmaGradient.ts';
 import type { ConvSizes } from './sizes.ts';
 
 /** Invocations of a workgroup of the copying kernels. */
@@ -130,7 +130,12 @@ function placesOf(s: ConvSizes, { geometry: g, foldsY, foldsX }: Product, kh: nu
  * Sums gatherWeights' partial sums [splits, ...] into a gradient of shape [CO,K,K,CI], with the outer
  * products where there are any.
  */
-export function unpackWeights(partial: Tensor, s: ConvSizes, p: Product, outer: Outer | null = null): Tensor {
+export function unpackWeights(
+  partial: Tensor,
+  s: ConvSizes,
+  p: Product,
+  outer: SigmaGradient | null = null,
+): Tensor {
   const { geometry: g } = p;
   const { K, CI, CO } = s;
   const [splits, ...rest] = partial.shape;
@@ -148,7 +153,7 @@ export function unpackWeights(partial: Tensor, s: ConvSizes, p: Product, outer: 
     bind: [
       integers([CI, CO, splits, splitSize, rowSize, places[0].length, ...places.flat()]),
       partial,
-      ...outerBindings(outer, partial),
+      ...sigmaBindings(outer, partial),
       dw,
     ],
     grid: quads ? [across, down, K * K] : [Math.ceil(CI / 8), Math.ceil(CO / 8), K * K],

@@ -2,10 +2,10 @@ import { grid1d, intermediate, launch, recorder } from '../../record/recorder.ts
 import { elements } from '../../record/shape.ts';
 import type { Spectrum } from '../../record/spectrum.ts';
 import type { Tensor } from '../../record/tensor.ts';
+import { kernelsOf } from './algorithms.ts';
 import { type ConvPass, chooseConv } from './choose.ts';
 import type { ConvKernels, ConvPasses } from './kernels.ts';
-import type { Outer } from './outer.ts';
-import { PATHS } from './paths.ts';
+import type { SigmaGradient } from './sigmaGradient.ts';
 import type { ConvSizes } from './sizes.ts';
 
 const WG = 64;
@@ -25,7 +25,7 @@ function divided(x: Tensor, { calls, sigma }: Spectrum): Tensor {
 }
 
 /** dw += the outer products, in place: for kernels that cannot add them. */
-function addOuter(dw: Tensor, { spectrum, dsigma }: Outer): void {
+function addOuter(dw: Tensor, { spectrum, dsigma }: SigmaGradient): void {
   const { calls, u, v } = spectrum;
   const [O, M] = [u.shape[1], v.shape[1]];
   launch({
@@ -37,20 +37,20 @@ function addOuter(dw: Tensor, { spectrum, dsigma }: Outer): void {
   });
 }
 
-/** The passes of a convolution, each by the path that is chosen for it when it is recorded. */
+/** The passes of a convolution, each by the variant that is chosen for it when it is recorded. */
 export function passesOf(s: ConvSizes): ConvPasses {
-  const kernelsOf = (pass: ConvPass): ConvKernels => PATHS[chooseConv(recorder().device, s, pass)];
+  const kernelsFor = (pass: ConvPass): ConvKernels => kernelsOf(chooseConv(recorder().device, s, pass));
   return {
     forward(x, w, b, epilogue, spectrum) {
-      const kernels = kernelsOf('forward');
-      if (!spectrum || kernels.divides) return kernels.forward(x, w, b, s, epilogue, spectrum);
+      const kernels = kernelsFor('forward');
+      if (!spectrum || kernels.takesSpectrum) return kernels.forward(x, w, b, s, epilogue, spectrum);
       return kernels.forward(divided(x, spectrum), w, b, s, epilogue, null);
     },
     backward(x, w, dy, [needX, needW], outer) {
-      const toInput = needX ? kernelsOf('backwardInput') : null;
-      const toWeight = needW ? kernelsOf('backwardWeight') : null;
-      const own = toWeight?.divides ? outer : null;
-      // What both need of dy, a path computes once.
+      const toInput = needX ? kernelsFor('backwardInput') : null;
+      const toWeight = needW ? kernelsFor('backwardWeight') : null;
+      const own = toWeight?.takesSpectrum ? outer : null;
+      // What both need of dy, a variant computes once.
       const [dx, dw] =
         toInput === toWeight || !toInput || !toWeight
           ? ((toInput ?? toWeight)?.backward(x, w, dy, s, [needX, needW], own) ?? [null, null])

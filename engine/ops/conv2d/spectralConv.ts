@@ -5,7 +5,7 @@ import { elements } from '../../record/shape.ts';
 import type { Spectrum } from '../../record/spectrum.ts';
 import type { Tensor } from '../../record/tensor.ts';
 import type { ConvPasses } from './kernels.ts';
-import type { Outer } from './outer.ts';
+import type { SigmaGradient } from './sigmaGradient.ts';
 import type { ConvEpilogue, ConvSizes } from './sizes.ts';
 
 const WG = 64;
@@ -21,7 +21,7 @@ interface Upstream {
   /** Gradient of the plain convolution's sums. */
   readonly dz: Tensor;
   readonly db: Tensor | null;
-  readonly outer: Outer | null;
+  readonly outer: SigmaGradient | null;
 }
 
 /** Back through activation, bias and division: what kernels/conv2d/backwardEpilogue.wgsl says. */

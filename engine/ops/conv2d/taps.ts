@@ -67,7 +67,7 @@ function thinOf({ N, H, W, CI, CO, OH, OW, K }: ConvSizes): Thin | null {
   return part === null ? null : { isOutput, channels, wide, positions, part, planes };
 }
 
-/** Whether this path computes a layer: one side thin, quads of positions and channels on the other. */
+/** Whether this variant computes a layer: one side thin, quads of positions and channels on the other. */
 export function fitsTaps(device: Device, s: ConvSizes): boolean {
   const thin = thinOf(s);
   if (!thin) return false;

@@ -16,12 +16,14 @@ interface Expected extends Tile {
 }
 
 const TILES = {
-  Small: { rows: 64, columns: 64, together: 3, share: 0.48 },
-  Tall: { rows: 128, columns: 64, together: 2, share: 0.53 },
-  Large: { rows: 128, columns: 128, together: 1, share: 0.58 },
+  small: { rows: 64, columns: 64, together: 3, share: 0.48 },
+  tall: { rows: 128, columns: 64, together: 2, share: 0.53 },
+  large: { rows: 128, columns: 128, together: 1, share: 0.58 },
 } as const satisfies Record<string, Expected>;
 
 export type TileName = keyof typeof TILES;
+
+export const TILE_NAMES = Object.keys(TILES) as TileName[];
 
 /** A matrix product, `layers` times over. */
 export interface Extents {
@@ -81,7 +83,7 @@ const cheapest = <T>(list: readonly T[], costOf: (item: T) => number): T => {
 /** The tiles to choose from; always a small one on a processor, whose registers hold no more. */
 function tilesFor(name: TileName | undefined): Expected[] {
   if (name) return [TILES[name]];
-  return recorder().device.isCpu ? [TILES.Small] : [TILES.Large, TILES.Tall, TILES.Small];
+  return recorder().device.isCpu ? [TILES.small] : [TILES.large, TILES.tall, TILES.small];
 }
 
 /**

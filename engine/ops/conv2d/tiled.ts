@@ -8,9 +8,9 @@ import { halfScale } from '../halfScale.ts';
 import { sumRows } from '../sumRows.ts';
 import { type Following, finish } from './finish.ts';
 import type { ConvKernels } from './kernels.ts';
-import { type Outer, outerBindings } from './outer.ts';
 import { fold, unpackWeights } from './pack.ts';
 import { CLAMP, forwardProduct, inputProduct, isDoubling, type Product, REFLECT } from './products.ts';
+import { type SigmaGradient, sigmaBindings } from './sigmaGradient.ts';
 import type { ConvSizes } from './sizes.ts';
 import {
   type Cut,
@@ -191,7 +191,7 @@ function backwardInput(dy: Tensor, w: Tensor, s: ConvSizes, way: Way): Tensor {
   return fold('conv2d.fold', dp, [s.N, s.H, s.W, s.CI], folding);
 }
 
-function backwardWeight(x: Tensor, dy: Tensor, s: ConvSizes, outer: Outer | null, way: Way): Tensor {
+function backwardWeight(x: Tensor, dy: Tensor, s: ConvSizes, outer: SigmaGradient | null, way: Way): Tensor {
   const p = forwardProduct(s, false);
   const { geometry: g } = p;
   const classes = g.classes * g.classes;
@@ -219,7 +219,7 @@ function backwardWeight(x: Tensor, dy: Tensor, s: ConvSizes, outer: Outer | null
       ...constants,
     },
     label: 'conv2d.backwardWeight',
-    bind: [x, dy, ...outerBindings(own, x), dw, ...scale],
+    bind: [x, dy, ...sigmaBindings(own, x), dw, ...scale],
     grid: [across, down, splits * classes],
   });
   return whole ? dw : unpackWeights(dw, s, p, outer);
@@ -228,7 +228,7 @@ function backwardWeight(x: Tensor, dy: Tensor, s: ConvSizes, outer: Outer | null
 /** Any layer by tiles in shared memory, on any adapter: what gather does by subgroups and textures. */
 export function gatherTiled(way: Way = {}): ConvKernels {
   return {
-    divides: true,
+    takesSpectrum: true,
     forward: (x, w, b, s, epilogue, spectrum) => forward(x, w, s, { b, epilogue, spectrum }, way),
     backward: (x, w, dy, s, need, outer) => [
       need[0] ? backwardInput(dy, w, s, way) : null,
