@@ -225,7 +225,7 @@ describe('files as people keep them (../shared/faults/checkpoints)', () => {
       await openCheckpoint(join(folder, 'clean.pt')),
       await openCheckpoint(folder + name),
     ];
-    const wanted = clean.names().filter((one) => splitName(one).network === 'genA2B');
+    const wanted = clean.names().filter((one) => splitName(one, clean.networks).network === 'genA2B');
     const said: string[] = [];
     const expected = new Map(wanted.map((one) => [one, clean.shape(one)]));
     expect(generatorConfig(view, 'genA2B')).toEqual(generatorConfig(clean, 'genA2B'));

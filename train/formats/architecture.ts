@@ -1,11 +1,11 @@
 /** Reads a U-GAT-IT network's settings off the names and shapes of its tensors. */
 
-import { LANDMARKS, NETWORKS, splitName } from './names.ts';
+import { LANDMARKS, splitName } from './names.ts';
 import type { TensorShapes } from './view.ts';
 
 /** Settings as far as the tensors tell (the first network that does); a field is absent where none does. */
 export interface Architecture {
-  /** Which of the six networks there are, in the authors' order. */
+  /** Which of the networks there are, in the authors' order. */
   networks: string[];
   /** The names have no network in front: one network alone. */
   lone: boolean;
@@ -23,12 +23,15 @@ export interface Architecture {
 type Shapes = Map<string, readonly number[]>;
 
 /** Describes a checkpoint, or a model's expected tensors; settings are read off the networks `of` alone. */
-export function describeArchitecture(view: TensorShapes, of: readonly string[] = NETWORKS): Architecture {
+export function describeArchitecture(
+  view: TensorShapes,
+  of: readonly string[] = view.networks,
+): Architecture {
   const all = groupByNetwork(view);
   const lone = all.has('') && all.size === 1;
   const groups = lone ? all : new Map([...all].filter(([name]) => of.includes(name)));
-  const networks = NETWORKS.filter((name) => all.has(name));
-  const found: Architecture = { networks: [...networks], lone, disLayers: {} };
+  const networks = view.networks.filter((name) => all.has(name));
+  const found: Architecture = { networks, lone, disLayers: {} };
   for (const [name, shapes] of groups) {
     if (shapes.has(LANDMARKS.generator)) describeGenerator(found, shapes);
     const layers = describeDiscriminator(found, shapes);
@@ -43,7 +46,7 @@ export function describeArchitecture(view: TensorShapes, of: readonly string[] =
 function groupByNetwork(view: TensorShapes): Map<string, Shapes> {
   const groups = new Map<string, Shapes>();
   for (const name of view.names()) {
-    const { network, rest } = splitName(name);
+    const { network, rest } = splitName(name, view.networks);
     const shapes: Shapes = groups.get(network) ?? new Map();
     groups.set(network, shapes.set(rest, view.shape(name)));
   }

@@ -8,6 +8,8 @@ import { EXTRA_PREFIXES, LANDMARKS, NETWORKS, type NetworkKind, unwrapName } fro
 
 /** Tensors of a file under the names by which a model knows them. */
 export interface Arrangement {
+  /** Networks that names may begin with, in their order. */
+  readonly networks: readonly string[];
   /** Name here to name in the file, in the file's order. */
   readonly names: ReadonlyMap<string, string>;
   /** Names (here) of tensors of no network: an optimiser's state, further copies of a network. */
@@ -57,7 +59,19 @@ export function arrangeNames(inFile: readonly string[], key?: string): Arrangeme
     if (extra || (!chosen && spare)) extras.add(here);
   });
   if (extras.size === names.size) extras.clear();
-  return { names, extras, rivals, notices };
+  return { networks: NETWORKS, names, extras, rivals, notices };
+}
+
+/**
+ * The arrangement of a file of our own, whose recipe is another: every name is as its networks have it, and
+ * begins with the network's.
+ */
+export function ownNames(inFile: readonly string[]): Arrangement {
+  const extras = new Set(inFile.filter(isExtra));
+  const ours = inFile.filter((name) => !extras.has(name));
+  const networks = [...new Set(ours.map((name) => name.split('.', 1)[0]))];
+  const names = new Map(inFile.map((name) => [name, name]));
+  return { networks, names, extras, rivals: new Map(), notices: [] };
 }
 
 const isExtra = (name: string) => EXTRA_PREFIXES.some((prefix) => name.startsWith(prefix));

@@ -37,13 +37,14 @@ export function matchTensors(
   view: CheckpointView,
   options: MatchOptions = {},
 ): Map<string, string> {
-  const wanted = describeArchitecture(asShapes(expected));
+  const wanted = describeArchitecture(asShapes(expected, view));
   const asked = options.network ? [options.network] : wanted.networks;
   const found = describeArchitecture(view, asked);
   demandNetworks(asked, found, view);
   const bare = found.lone && wanted.networks.length <= 1;
   const pairs = new Map<string, string>();
-  for (const name of expected.keys()) pairs.set(name, nameInFile(name, bare, options.network));
+  for (const name of expected.keys())
+    pairs.set(name, nameInFile(splitName(name, view.networks), bare, options.network));
   const names = new Set(view.names());
   const missing = [...pairs.values()].filter((name) => !names.has(name));
   const misshapen = listMisshapen(expected, pairs, names, view);
@@ -75,8 +76,8 @@ function tellChoices(
   warn(`${view.path}: the model has no place for ${listNames(extra)}, left out${doubt}`);
 }
 
-function asShapes(expected: Expected): TensorShapes {
-  return { names: () => [...expected.keys()], shape: (name) => expected.get(name) ?? [] };
+function asShapes(expected: Expected, { networks }: TensorShapes): TensorShapes {
+  return { networks, names: () => [...expected.keys()], shape: (name) => expected.get(name) ?? [] };
 }
 
 /** @throws CheckpointError when the file has nothing of a network that is asked for */
@@ -90,8 +91,7 @@ function demandNetworks(asked: readonly string[], found: Architecture, view: Che
   throw new CheckpointError(explainLack(view, absent[0], lack));
 }
 
-function nameInFile(name: string, bare: boolean, network: string | undefined): string {
-  const split = splitName(name);
+function nameInFile(split: ReturnType<typeof splitName>, bare: boolean, network: string | undefined): string {
   const owner = split.network || network;
   return bare || !owner ? split.rest : `${owner}.${split.rest}`;
 }
@@ -118,9 +118,9 @@ function sameShape(a: readonly number[], b: readonly number[]): boolean {
 /** Names in the file of the networks asked for (or of the unnamed one) that nothing asked for. */
 function listExtra(pairs: ReadonlyMap<string, string>, view: CheckpointView): string[] {
   const used = new Set(pairs.values());
-  const owners = new Set([...used].map((name) => splitName(name).network));
+  const owners = new Set([...used].map((name) => splitName(name, view.networks).network));
   return view.names().filter((name) => {
-    return !used.has(name) && !view.extras.has(name) && owners.has(splitName(name).network);
+    return !used.has(name) && !view.extras.has(name) && owners.has(splitName(name, view.networks).network);
   });
 }
 

@@ -8,12 +8,14 @@ export const LANDMARKS = { generator: 'DownBlock.1.weight', discriminator: 'mode
 
 export type NetworkKind = keyof typeof LANDMARKS;
 
-/** A name's network and the name within it; `network` is '' for the tensors of a lone network. */
-export function splitName(name: string): { network: string; rest: string } {
+/**
+ * A name's network, of those that there may be, and the name within it; `network` is '' for the tensors of a
+ * lone network.
+ */
+export function splitName(name: string, networks: readonly string[]): { network: string; rest: string } {
   const dot = name.indexOf('.');
   const network = name.slice(0, Math.max(dot, 0));
-  const known = (NETWORKS as readonly string[]).includes(network);
-  return known ? { network, rest: name.slice(dot + 1) } : { network: '', rest: name };
+  return networks.includes(network) ? { network, rest: name.slice(dot + 1) } : { network: '', rest: name };
 }
 
 /** Our training checkpoints hold these besides the networks. */
