@@ -2,7 +2,7 @@
 import { CheckpointError } from '../../../engine/errors.ts';
 import { type ByteSink, writeAtomically } from '../file.node.ts';
 import { elementCount, itemSize } from '../hostTensor.ts';
-import { NETWORKS, splitName } from '../names.ts';
+import { AUTHORS, splitName } from '../names.ts';
 import { type TensorSource, writeTensorData } from '../safetensors.node.ts';
 import type { TensorSpec } from '../safetensors.ts';
 import {
@@ -35,7 +35,7 @@ export interface TorchOptions {
 export async function writeTorch(
   path: string,
   tensors: Iterable<TensorSource>,
-  { legacy = false, networks = NETWORKS, texts = {} }: TorchOptions = {},
+  { legacy = false, networks = AUTHORS.networks, texts = {} }: TorchOptions = {},
 ): Promise<void> {
   const list = [...tensors];
   const tree = new Map<string, PickledEntry>([...Object.entries(texts), ...buildTree(list, networks)]);
