@@ -9,7 +9,7 @@ import {
   type Stopwatch,
   type Variants,
 } from '../engine/index.ts';
-import type { UgatitConfig } from '../model/ugatit/ugatit.ts';
+import type { CommonOptions } from '../model/recipe.ts';
 import { commit } from './header.ts';
 
 /** One launch of a measured iteration: enough to find the same one on paper. */
@@ -35,7 +35,9 @@ export interface LaunchFile {
   readonly toggles: readonly string[];
   readonly commit: string;
   readonly precision: Precision;
-  readonly config: UgatitConfig;
+  /** Name of the recipe; absent: U-GAT-IT's. */
+  readonly recipe?: string;
+  readonly config: CommonOptions;
   /** What `--force` asked for. */
   readonly variants?: Variants;
   /** Kernels the tuner chose, as a run keeps them. */
@@ -68,7 +70,15 @@ export function launchRows(steps: readonly Step[], times: readonly number[]): La
 /** What the iteration itself tells. */
 export type MeasuredIteration = Pick<
   LaunchFile,
-  'iteration_ms' | 'iteration_ms_min' | 'host_ms' | 'alone_ms' | 'compile_ms' | 'config' | 'toggles' | 'rows'
+  | 'iteration_ms'
+  | 'iteration_ms_min'
+  | 'host_ms'
+  | 'alone_ms'
+  | 'compile_ms'
+  | 'recipe'
+  | 'config'
+  | 'toggles'
+  | 'rows'
 >;
 
 const aboutDevice = ({ name, info, isCpu, gpu, precision, variants, tuning, pipelines }: Device) => ({
@@ -97,8 +107,9 @@ export async function writeLaunches(
     gbps: rate(copy.work, copy.timing.min),
     launch_us: launchUs,
   };
-  const { iteration_ms, iteration_ms_min, host_ms, alone_ms, compile_ms, config, toggles, rows } = measured;
+  const { iteration_ms, iteration_ms_min, host_ms, alone_ms, compile_ms, toggles, rows, recipe, config } =
+    measured;
   const times = { iteration_ms, iteration_ms_min, host_ms, alone_ms, compile_ms, ceilings };
-  const all: LaunchFile = { ...about, commit: commit(), config, toggles, ...times, rows };
+  const all: LaunchFile = { ...about, commit: commit(), recipe, config, toggles, ...times, rows };
   writeFileSync(file, `${JSON.stringify(all)}\n`);
 }

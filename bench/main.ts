@@ -3,8 +3,8 @@ import { cpus, loadavg } from 'node:os';
 import { dirname } from 'node:path';
 import yargs, { type Argv } from 'yargs';
 import { hideBin } from 'yargs/helpers';
-import { disLayersOf } from '../cli/common/model.ts';
 import { Progress } from '../cli/common/progress.ts';
+import { addRecipeFlags, loadRecipe, optionAsked, recipeOptions } from '../cli/common/recipeFlags.ts';
 import { failWithUsage, runCli, UsageError } from '../cli/common/run.ts';
 import {
   closeDevice,
@@ -19,8 +19,8 @@ import {
   usePrecision,
 } from '../engine/index.ts';
 import { defaultMode, openDevice, TUNE_MODES, type TuneMode, tuneFor } from '../engine/node.ts';
-import { recipeNamed } from '../model/recipes.ts';
-import { DEFAULTS } from '../model/ugatit/ugatit.ts';
+import { checkOptions, defaultsOf, type Recipe } from '../model/recipe.ts';
+import { DEFAULT_RECIPE, recipeNamed, recipeNames } from '../model/recipes.ts';
 import { stepOnPaper } from '../train/kernels.ts';
 import { type BenchSize, benchCases } from './cases/index.ts';
 import { forceable, forcedOf } from './force.ts';
@@ -30,7 +30,7 @@ import { paper, paperOptions } from './paper/command.ts';
 import { tableHead, tableLine } from './report/table.ts';
 import { resultsFolder, writeReport } from './report/write.ts';
 import { type BenchRun, runCase } from './run.ts';
-import { printStep, reportStep } from './step.ts';
+import { benchRecipe, printStep, reportStep } from './step.ts';
 import { togglesOf } from './toggles.ts';
 import type { Result } from './types.ts';
 
@@ -149,18 +149,13 @@ const TUNE = {
   describe: 'time the kernels of each layer against each other first',
 };
 
-const stepOptions = (command: Argv) =>
-  command
-    .option('size', { number: true, default: 96, describe: 'side of the pictures' })
-    .option('ch', { number: true, default: 16, describe: 'base channels' })
-    .option('n-res', { number: true, default: DEFAULTS.nRes, describe: 'residual blocks a side' })
-    .option('dis-layers', { string: true, default: '7,5', describe: 'layers of the discriminators' })
-    .option('batch', { number: true, default: 1, describe: 'pictures a step and domain' })
-    .option('full', { boolean: true, default: false, describe: 'the full generator' })
-    .option('checkpoint-activations', {
-      boolean: true,
-      default: false,
-      describe: 'residual blocks computed twice instead of kept',
+const stepOptions = (recipe: Recipe) => (command: Argv) =>
+  addRecipeFlags(command, recipe)
+    .option('model', {
+      group: 'Model:',
+      string: true,
+      default: DEFAULT_RECIPE,
+      describe: `what is trained: ${recipeNames().join(', ')}, or a file that exports a recipe`,
     })
     .option('iterations', { number: true, default: 5, describe: 'iterations to time' })
     .option('tune', TUNE)
@@ -175,88 +170,90 @@ const stepOptions = (command: Argv) =>
     .example('$0 step --size 64 --ch 16 --dis-layers 5,4', "the peers' small networks")
     .example('$0 step --size 256 --ch 64 --launches h100.json', 'launch by launch, to set beside `paper`');
 
-type StepArgs = Awaited<ReturnType<typeof stepOptions>['argv']> & DeviceArgs & { readonly json?: string };
+type StepArgs = Awaited<ReturnType<ReturnType<typeof stepOptions>>['argv']> &
+  DeviceArgs & { readonly json?: string };
 
-async function timeStep(args: StepArgs): Promise<void> {
-  const { size, ch, nRes, batch, checkpointActivations, launches: file } = args;
+async function timeStep(recipe: Recipe, args: StepArgs): Promise<void> {
+  const file = args.launches;
   const toggles = togglesOf(args.toggles);
   const forced = forcedOf(args.force);
   // Minutes of measuring shall not end in a folder that is not there.
   if (file) accessSync(dirname(file), constants.W_OK);
-  const shape = { light: !args.full, size, ch, nRes, batch, disLayers: disLayersOf(args.disLayers) };
-  const config = { ...DEFAULTS, ...shape, checkpointActivations };
+  const config = recipeOptions(recipe, args, defaultsOf(recipe));
+  checkOptions(recipe, config);
   await withDevice({ ...args, toggles }, async (device) => {
     const { precision } = device;
     device.variants = forced;
-    await tuneWork(device, args.tune ?? defaultMode(device), (paper) =>
-      stepOnPaper(paper, recipeNamed('ugatit'), config),
-    );
+    await tuneWork(device, args.tune ?? defaultMode(device), (paper) => stepOnPaper(paper, recipe, config));
     const watch = openStopwatch(device);
     if (file && !watch.stamps)
       throw new UsageError('--launches needs time stamps, which this adapter has not');
-    const { report, compile_ms, rows } = await reportStep(watch, config, args.iterations);
-    console.log(`${device.name}, ${size}x${size}, ch ${ch}, precision ${precision}`);
+    const { report, compile_ms, rows } = await reportStep(watch, recipe, config, args.iterations);
+    console.log(`${device.name}, ${recipe.title} ${recipe.describe(config)}, precision ${precision}`);
     console.log(printStep(report, args.profile));
     if (args.json) writeFileSync(args.json, `${JSON.stringify({ config, precision, ...report }, null, 1)}\n`);
-    if (file) await writeLaunches(file, watch, { ...report, compile_ms, config, toggles, rows });
+    if (file)
+      await writeLaunches(file, watch, { ...report, compile_ms, recipe: recipe.name, config, toggles, rows });
     closeStopwatch(watch);
   });
 }
 
-const cli = yargs(hideBin(process.argv))
-  .scriptName('npm run bench --')
-  .option('adapter', { string: true, describe: "part of a GPU adapter's name" })
-  .option('precision', {
-    choices: PRECISIONS,
-    defaultDescription: 'full',
-    describe: 'mixed: convolutions multiply 16-bit floats and add 32-bit ones',
-  })
-  .option('json', { string: true, describe: 'write the records to this file' })
-  .command(
-    '$0',
-    'Measures this adapter, then every kernel: checked against float64, then timed beside its naive twin.',
-    (command) =>
-      command
-        .option('filter', { string: true, describe: 'only cases that match (a regular expression)' })
-        .option('size', {
-          choices: ['quick', 'full'] as const,
-          default: 'full' as const,
-          describe: 'full: the shapes of 256x256 training; quick: small ones, in two minutes',
-        })
-        .option('out', {
-          string: true,
-          defaultDescription: 'bench/results/ADAPTER, without --filter',
-          describe: 'folder of the page with its charts',
-        })
-        .option('tune', TUNE)
-        .option('variants', {
-          boolean: true,
-          default: false,
-          describe: 'every kernel that can compute a layer, not the chosen one alone',
-        })
-        .option('list', { boolean: true, default: false, describe: 'name the cases and end' })
-        .example('$0 --size quick', 'see that all is right, in two minutes')
-        .example('$0 --filter "conv3x3_256"', 'one layer')
-        .example('$0 --json bench.json', 'everything; a page is written to bench/results/'),
-    (args) => runCli(() => withDevice(args, (device) => benchmark(device, args))),
-  )
-  .command(
-    'step',
-    'Times the whole training iteration, op by op, and the share of the host.',
-    stepOptions,
-    (args) => runCli(() => timeStep(args)),
-  )
-  .command(
-    'paper',
-    'What to expect of an iteration on a GPU that is not at hand: every launch, its work and its time.',
-    paperOptions,
-    (args) => runCli(() => paper(args)),
-  )
-  .wrap(110)
-  .strict()
-  .version(false)
-  .fail(failWithUsage);
+const cliOf = (recipe: Recipe) =>
+  yargs(hideBin(process.argv))
+    .scriptName('npm run bench --')
+    .option('adapter', { string: true, describe: "part of a GPU adapter's name" })
+    .option('precision', {
+      choices: PRECISIONS,
+      defaultDescription: 'full',
+      describe: 'mixed: convolutions multiply 16-bit floats and add 32-bit ones',
+    })
+    .option('json', { string: true, describe: 'write the records to this file' })
+    .command(
+      '$0',
+      'Measures this adapter, then every kernel: checked against float64, then timed beside its naive twin.',
+      (command) =>
+        command
+          .option('filter', { string: true, describe: 'only cases that match (a regular expression)' })
+          .option('size', {
+            choices: ['quick', 'full'] as const,
+            default: 'full' as const,
+            describe: 'full: the shapes of 256x256 training; quick: small ones, in two minutes',
+          })
+          .option('out', {
+            string: true,
+            defaultDescription: 'bench/results/ADAPTER, without --filter',
+            describe: 'folder of the page with its charts',
+          })
+          .option('tune', TUNE)
+          .option('variants', {
+            boolean: true,
+            default: false,
+            describe: 'every kernel that can compute a layer, not the chosen one alone',
+          })
+          .option('list', { boolean: true, default: false, describe: 'name the cases and end' })
+          .example('$0 --size quick', 'see that all is right, in two minutes')
+          .example('$0 --filter "conv3x3_256"', 'one layer')
+          .example('$0 --json bench.json', 'everything; a page is written to bench/results/'),
+      (args) => runCli(() => withDevice(args, (device) => benchmark(device, args))),
+    )
+    .command(
+      'step',
+      'Times the whole training iteration, op by op, and the share of the host.',
+      stepOptions(recipe),
+      (args) => runCli(() => timeStep(recipe, args)),
+    )
+    .command(
+      'paper',
+      'What to expect of an iteration on a GPU that is not at hand: every launch, its work and its time.',
+      paperOptions,
+      (args) => runCli(() => paper(args)),
+    )
+    .wrap(110)
+    .strict()
+    .version(false)
+    .fail(failWithUsage);
 
 await runCli(async () => {
-  await cli.parseAsync();
+  const recipe = recipeNamed(await loadRecipe(optionAsked('model') ?? DEFAULT_RECIPE));
+  await cliOf(benchRecipe(recipe)).parseAsync();
 });

@@ -10,10 +10,26 @@ import {
 } from '../engine/index.ts';
 import { initialise } from '../model/ensemble.ts';
 import { createModel, ensemblesOf, freeModel } from '../model/model.ts';
-import { type UgatitConfig, ugatit } from '../model/ugatit/ugatit.ts';
+import type { CommonOptions, Recipe } from '../model/recipe.ts';
+import { DEFAULT_RECIPE } from '../model/recipes.ts';
 import { values } from '../test/cases/types.ts';
 import { closeSession, openSession, readLosses, runStep, type Session } from '../train/session.ts';
 import { type LaunchRow, launchRows } from './launchFile.ts';
+
+/** So that an iteration takes seconds on a processor too. */
+const SMALL: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+  [DEFAULT_RECIPE]: { size: 96, ch: 16 },
+};
+
+/** A recipe that is benchmarked: with smaller defaults than training has, where those would take long. */
+export function benchRecipe(recipe: Recipe): Recipe {
+  const small = SMALL[recipe.name] ?? {};
+  const table = Object.entries(recipe.options).map(([name, option]) => [
+    name,
+    name in small ? { ...option, default: small[name] } : option,
+  ]);
+  return { ...recipe, options: Object.fromEntries(table) };
+}
 
 /** One training iteration looked at closely. */
 export interface StepReport {
@@ -70,11 +86,12 @@ export interface MeasuredStep {
 /** Trains for some iterations on noise and reports where the time goes. */
 export async function reportStep(
   watch: Stopwatch,
-  config: UgatitConfig,
+  recipe: Recipe,
+  config: CommonOptions,
   iterations: number,
 ): Promise<MeasuredStep> {
   const { device } = watch;
-  const model = createModel(device, ugatit, config);
+  const model = createModel(device, recipe, config);
   initialise(device, ensemblesOf(model), 1);
   const start = performance.now();
   const session = await openSession(model);

@@ -2,7 +2,6 @@
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { type ConvertOptions, convert } from '../train/formats/convert.ts';
-import { NETWORKS } from '../train/formats/names.ts';
 import { weightsFile } from '../train/weights.ts';
 import { checkValues, failWithUsage, runCli } from './common/run.ts';
 
@@ -26,7 +25,7 @@ async function main(args: string[]): Promise<void> {
     )
     .option('net', {
       group: 'How:',
-      choices: NETWORKS,
+      type: 'string',
       describe: 'write this network alone, under its bare names',
     })
     .option('legacy', {

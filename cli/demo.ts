@@ -14,7 +14,7 @@ import { readPicture } from '../train/data/source.ts';
 import { type RunEnd, train } from '../train/loop.ts';
 import type { LoopOptions, RunConfig } from '../train/options.ts';
 import { listCheckpoints } from '../train/runFolder.ts';
-import { type Direction, openTranslator } from '../train/translate.ts';
+import { openTranslator } from '../train/translate.ts';
 import { checkValues, failWithUsage, runCli, UsageError } from './common/run.ts';
 import { progressObserver, stopOnSignals } from './common/training.ts';
 
@@ -68,13 +68,13 @@ const cli = yargs(hideBin(process.argv))
 const enlarge = (p: Picture) => resizeBilinear(p, p.width * ENLARGE, p.height * ENLARGE);
 
 /** Three rows: test pictures, where the generator looked, what it made of them. */
-async function translatedRows(device: Device, weights: string, direction: Direction, dataset: Dataset) {
+async function translatedRows(device: Device, weights: string, direction: 'AtoB' | 'BtoA', dataset: Dataset) {
   const translator = await openTranslator(device, weights, direction);
   const source = direction === 'AtoB' ? dataset.testA : dataset.testB;
   const rows: Picture[][] = [[], [], []];
   for (let i = 0; i < COLUMNS; i++) {
     const result = await translator.translate(await readPicture(source, i, CONFIG.model.size));
-    [result.input, result.heatmap, result.output].forEach((picture, r) => {
+    [result.input, result.heatmap!, result.output].forEach((picture, r) => {
       rows[r].push(enlarge(picture));
     });
   }

@@ -18,7 +18,7 @@ import { adapterMemory, openDevice } from '../engine/node.ts';
 import { type CommonOptions, checkOptions, defaultsOf, type Recipe } from '../model/recipe.ts';
 import { DEFAULT_RECIPE, recipeNamed, recipeNames } from '../model/recipes.ts';
 import { fittingOptions, gib, type MemoryNeed, tryNeed } from '../train/memoryPlan.ts';
-import { addRecipeFlags, loadRecipe, recipeOptions } from './common/recipeFlags.ts';
+import { addRecipeFlags, loadRecipe, optionAsked, recipeOptions } from './common/recipeFlags.ts';
 import { checkValues, failWithUsage, runCli } from './common/run.ts';
 import { driverAdvice } from './common/system.ts';
 
@@ -108,18 +108,6 @@ function describeNeed(need: MemoryNeed): Row[] {
   ];
 }
 
-/** The model that is asked for, before any other flag is looked at. */
-function modelAsked(): string {
-  const { model = DEFAULT_RECIPE } = yargs(hideBin(process.argv))
-    .option('model', { string: true })
-    .help(false)
-    .version(false)
-    .exitProcess(false)
-    .fail(false)
-    .parseSync();
-  return model;
-}
-
 function optionsOf(recipe: Recipe, args: Args): CommonOptions {
   const options = recipeOptions(recipe, args, defaultsOf(recipe));
   checkOptions(recipe, options);
@@ -164,7 +152,7 @@ async function open({ adapter, precision }: Args): Promise<Device> {
 }
 
 await runCli(async () => {
-  const recipe = recipeNamed(await loadRecipe(modelAsked()));
+  const recipe = recipeNamed(await loadRecipe(optionAsked('model') ?? DEFAULT_RECIPE));
   const args = await addRecipeFlags(plain, recipe).parse();
   const options = optionsOf(recipe, args);
   const device = await open(args);

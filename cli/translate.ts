@@ -3,6 +3,8 @@ import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { closeDevice } from '../engine/index.ts';
 import { openDevice } from '../engine/node.ts';
+import { directionsOf, type Recipe } from '../model/recipe.ts';
+import { DEFAULT_RECIPE, recipeNamed } from '../model/recipes.ts';
 import { parseColour, type Rgb } from '../train/data/colour.ts';
 import { decodeFile } from '../train/data/decode.ts';
 import { DataError } from '../train/data/errors.ts';
@@ -14,6 +16,7 @@ import { openTranslator, type PictureTranslator, type TranslatedPicture } from '
 import { gridFile, type Input, listInputs, planTargets, type Targets } from '../train/translationFiles.ts';
 import { weightsFile } from '../train/weights.ts';
 import { Progress } from './common/progress.ts';
+import { loadRecipeOf, optionAsked } from './common/recipeFlags.ts';
 import { checkValuesBut, failWithUsage, runCli, UsageError, wholeNumber } from './common/run.ts';
 
 /** Looked at here and not by yargs, which would miss --weights before it names the wrong --weight. */
@@ -25,7 +28,7 @@ function checkArguments(argv: Record<string, unknown>): true {
   return checkValuesBut('--input')(argv);
 }
 
-const cli = yargs(hideBin(process.argv))
+const common = yargs(hideBin(process.argv))
   .scriptName('npx tsx cli/translate.ts')
   .usage(
     '$0 --weights FILE|RUN --input PICTURE|FOLDER ... --output FOLDER\n\n' +
@@ -44,12 +47,6 @@ const cli = yargs(hideBin(process.argv))
     describe: 'pictures, and folders of them (required)',
   })
   .option('output', { group: 'What:', string: true, describe: 'folder for the PNG files (required)' })
-  .option('direction', {
-    group: 'How:',
-    choices: ['AtoB', 'BtoA'] as const,
-    default: 'AtoB' as const,
-    describe: 'which of the two generators',
-  })
   .option('size', {
     group: 'How:',
     number: true,
@@ -89,7 +86,21 @@ const cli = yargs(hideBin(process.argv))
   .version(false)
   .fail(failWithUsage);
 
-type Parsed = Awaited<ReturnType<typeof cli.parse>>;
+/** All flags, with the directions in which a recipe translates. */
+function flagsOf(recipe: Recipe) {
+  const directions = [...directionsOf(recipe).keys()];
+  const [first = 'AtoB'] = directions;
+  return common.option('direction', {
+    group: 'How:',
+    string: true,
+    // Of a recipe without any, whoever opens the weights says so.
+    ...(directions.length > 0 ? { choices: directions } : {}),
+    default: first,
+    describe: 'from which pictures to which',
+  });
+}
+
+type Parsed = Awaited<ReturnType<typeof flagsOf>['argv']>;
 /** As checked: what is required is there. */
 type Args = Parsed & { weights: string; input: string[]; output: string };
 
@@ -124,7 +135,7 @@ async function writeOutput(
 ): Promise<boolean> {
   try {
     await writePng(targets.picture, result.output, 'translation');
-    if (targets.heatmap) await writePng(targets.heatmap, result.heatmap, 'translation');
+    if (targets.heatmap && result.heatmap) await writePng(targets.heatmap, result.heatmap, 'translation');
     return true;
   } catch (error) {
     if (!isNameRefused(error)) throw error;
@@ -144,10 +155,14 @@ async function translateAll(
   const bar = new Progress(inputs.length, { unit: 'pictures' });
   try {
     for (const [i, { file }] of inputs.entries()) {
-      const picture = await readInput(file, translator.config.size, background, done.skipped);
+      const picture = await readInput(file, translator.options.size, background, done.skipped);
       const result = picture && (await translator.translate(picture));
       if (result && (await writeOutput(targets[i], result, done.skipped))) {
-        const column = [result.input, ...(args.heatmap ? [result.heatmap] : []), result.output];
+        const column = [
+          result.input,
+          ...(args.heatmap && result.heatmap ? [result.heatmap] : []),
+          result.output,
+        ];
         if (done.columns.length < GRID_COLUMNS) done.columns.push(column);
         done.count++;
       }
@@ -163,7 +178,9 @@ const noneRead = (count: number) =>
   count === 1 ? 'the picture could not be translated' : `none of the ${count} pictures could be translated`;
 
 await runCli(async () => {
-  const args = (await cli.parse()) as Args;
+  const weightsAsked = optionAsked('weights');
+  const recipe = weightsAsked ? await loadRecipeOf(weightsAsked) : recipeNamed(DEFAULT_RECIPE);
+  const args = (await flagsOf(recipe).parse()) as Args;
   if (args.size !== undefined) wholeNumber('size', args.size, 8);
   if (args.background !== undefined) await parseColour(args.background); // refused before anything is read
   const { pictures, skipped } = await listInputs(args.input);
@@ -173,6 +190,9 @@ await runCli(async () => {
   try {
     const warn = (message: string) => console.error(`warning: ${message}`);
     const translator = await openTranslator(device, weights, args.direction, args.size, warn);
+    if (args.heatmap && !translator.hasHeatmap) {
+      throw new UsageError(`--heatmap: ${recipe.title} does not show where it looks: leave it out`);
+    }
     const done = await translateAll(translator, pictures, targets, args);
     translator.close();
     const all = [...skipped, ...done.skipped];

@@ -1,3 +1,4 @@
+import { AdawnError } from '../engine/errors.ts';
 import {
   ADAM_HYPER,
   type AdamOptions,
@@ -63,6 +64,9 @@ export function createModel<O extends CommonOptions>(
 ): Model<O> {
   checkOptions(recipe, options);
   const networks = Object.entries(recipe.networks(options));
+  const dotted = networks.find(([name]) => name.includes('.'))?.[0];
+  // A tensor's name in a checkpoint is the network's up to its first dot.
+  if (dotted) throw new AdawnError(`${recipe.title}: network ${dotted} must have a name without a dot`);
   const optimiserOf = new Map(networks.map(([name, { optimiser }]) => [name, optimiser]));
   const trained: Record<string, Trained> = {};
   for (const [optimiser, adam] of Object.entries(recipe.optimisers(options))) {

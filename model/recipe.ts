@@ -22,6 +22,8 @@ export interface OptionSpec<T> {
   readonly takes: 'whole' | 'number' | 'switch' | 'wholes';
   /** Least value of a whole number. Default 1. */
   readonly least?: number;
+  /** A whole number must be a multiple of this. */
+  readonly multiple?: number;
   /** Of a switch: the flag that turns it off, beside `--no-NAME`. */
   readonly opposite?: { readonly name: string; readonly help: string };
   /** A continued run may change it, since it changes no number. */
@@ -99,6 +101,29 @@ export interface Way {
   noise?(options: CommonOptions): Shape;
 }
 
+/** Names and shapes of the tensors of a network. */
+export type Shapes = ReadonlyMap<string, readonly number[]>;
+
+/**
+ * How the authors' code, and people's tools, keep a recipe's networks in files, in which nothing says what
+ * they are: it is read off names and shapes.
+ */
+export interface AuthorsFiles {
+  /** Names of the networks whose state_dicts become dictionaries of their own, in the authors' order. */
+  readonly networks: readonly string[];
+  /** A tensor that every network of a kind has, and by which the network is found under any name. */
+  readonly landmarks: Readonly<Record<'generator' | 'discriminator', string>>;
+  /** Settings, as far as the tensors of some networks tell (the first that does). */
+  settings(networks: ReadonlyMap<string, Shapes>): Settings;
+  /** The command line's flags, and their values, under which a model of `wanted` would be as `found`. */
+  flags(wanted: Settings, found: Settings): ReadonlyMap<string, string>;
+  /** The options of a generator of these settings, or what of it is missing ('': all). */
+  options(found: Settings): Partial<CommonOptions> | string;
+}
+
+/** What a recipe reads off tensors; no other place knows what is in it. */
+export type Settings = Readonly<Record<string, unknown>>;
+
 /**
  * A GAN as training, the command line, the checkpoint files, samples, translation and the bench know it: data
  * and functions, and no other place that knows its name but the registry (`recipes.ts`).
@@ -109,8 +134,8 @@ export interface Recipe<O extends CommonOptions = CommonOptions> {
   /** For people: `U-GAT-IT`. */
   readonly title: string;
   readonly options: OptionTable<O>;
-  /** @throws AdawnError, one sentence, for options that cannot work together */
-  check(options: O): void;
+  /** @throws AdawnError, one sentence, for options that cannot work together; absent: all can */
+  check?(options: O): void;
   /** The options in a few words, for the first line of a run: `light 256x256, ch 64, batch 1`. */
   describe(options: O): string;
   /** By name, in the order of the authors' files; the name is the prefix of the tensors in a checkpoint. */
@@ -129,6 +154,17 @@ export interface Recipe<O extends CommonOptions = CommonOptions> {
    * Records what the network of a way makes of pictures [N,H,W,3] in [-1, 1], or of the noise that it takes.
    */
   translate(p: Scope, x: Tensor, options: O): Translated;
+  /** The authors' files, where they are read; files of our own say what they hold. */
+  readonly files?: AuthorsFiles;
+}
+
+/**
+ * The directions in which a recipe translates pictures, by name: `AtoB` is the way from A to B. Empty for one
+ * that makes its pictures of noise alone.
+ */
+export function directionsOf({ ways }: Pick<Recipe, 'ways'>): ReadonlyMap<string, Way> {
+  const all = Object.values(ways).flatMap((way) => (way.from ? [way] : []));
+  return new Map(all.map((way) => [`${way.from}to${way.to}`, way]));
 }
 
 /** Every option at its default. */
@@ -140,10 +176,16 @@ export function defaultsOf<O extends CommonOptions>({ options }: Recipe<O>): O {
 /** An option's name as a flag: `nRes` is `n-res`. */
 export const flagOf = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
-function checkOption(name: string, { takes, least = 1 }: OptionSpec<unknown>, value: unknown): void {
+/** @throws AdawnError, one sentence that names the option, for a value that it cannot have */
+export function checkOption(name: string, option: OptionSpec<unknown>, value: unknown): void {
+  const { takes, least = 1, multiple = 1 } = option;
   const flag = `--${flagOf(name)}`;
   if (takes === 'whole' && !(Number.isInteger(value) && (value as number) >= least)) {
     throw new AdawnError(`${flag} must be a whole number of at least ${least}, got ${value}`);
+  }
+  if (takes === 'whole' && (value as number) % multiple !== 0) {
+    const near = Math.max(multiple, Math.round((value as number) / multiple) * multiple);
+    throw new AdawnError(`${flag} must be a multiple of ${multiple}, got ${value}: use ${flag} ${near}`);
   }
   if (takes === 'number' && !(Number.isFinite(value) && (value as number) >= 0)) {
     throw new AdawnError(`${flag} must be 0 or more, got ${value}`);
@@ -159,5 +201,5 @@ export function checkOptions<O extends CommonOptions>(recipe: Recipe<O>, options
   for (const [name, option] of Object.entries(recipe.options as Record<string, OptionSpec<unknown>>)) {
     checkOption(name, option, values[name] ?? option.default);
   }
-  recipe.check(options);
+  recipe.check?.(options);
 }

@@ -31,12 +31,6 @@ const NO_OPS = ['lib', 'measure'];
 /** What an op still lacks, as `kernels/NAME` or `case NAME`. Shrinks to nothing before the first release. */
 const PENDING = ['case fill'];
 
-/**
- * Files of train/ that still know U-GAT-IT: what they read off its checkpoints (settings, names of networks,
- * relatives) is to be asked of the recipe.
- */
-const KNOWING_MODELS = ['train/formats/names.ts', 'train/translate.ts', 'train/weights.ts'];
-
 /** Files of a room, less installed packages: bench/peers/workers has its own. */
 function filesUnder(room: string): string[] {
   const folder = join(root, room);
@@ -158,7 +152,7 @@ describe('the house', () => {
       .filter((file) => ['engine', 'train', 'model'].includes(roomOf(file)))
       .filter((file) => !/^model\/(recipes\.ts$|ugatit\/)/.test(file))
       .filter((file) => gans.test(withoutComments(text(file))));
-    expect(knowing).toEqual(KNOWING_MODELS);
+    expect(knowing).toEqual([]);
   });
 });
 

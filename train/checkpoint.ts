@@ -104,7 +104,8 @@ export async function loadWeights(path: string, model: Model, warn: Warn): Promi
       [...makers].every((name) => networks.includes(name)) &&
       !judges.some((name) => networks.includes(name) || view.rivals.has(name));
     const all = ensemblesOf(model).flatMap(weightsOf);
-    const wanted = ({ name }: Entry) => !generatorsAlone || makers.has(splitName(name).network);
+    const wanted = ({ name }: Entry) =>
+      !generatorsAlone || makers.has(splitName(name, view.networks).network);
     await load(view, model, all.filter(wanted), warn);
     if (generatorsAlone) warn(`${path} has the generators alone: ${judges.join(', ')} start from the seed`);
   } finally {

@@ -11,9 +11,8 @@ import {
   type Tensor,
   upload,
 } from '../engine/index.ts';
-import type { Way } from '../model/recipe.ts';
+import { type CommonOptions, checkOption, directionsOf, type Recipe, type Way } from '../model/recipe.ts';
 import { createTranslator, freeTranslator, runTranslator } from '../model/translator.ts';
-import { type UgatitConfig, ugatit } from '../model/ugatit/ugatit.ts';
 import { preprocess } from './data/augment.ts';
 import { toPicture } from './data/grid.ts';
 import { heatmapPicture } from './data/heatmap.ts';
@@ -21,23 +20,29 @@ import type { Picture } from './data/picture.ts';
 import { openCheckpoint } from './formats/checkpoint.ts';
 import type { CheckpointView } from './formats/view.ts';
 import type { Warn } from './observers.ts';
-import { generatorConfig, loadGenerator } from './weights.ts';
+import { generatorOptions, loadGenerator, recipeIn } from './weights.ts';
 
-export type Direction = 'AtoB' | 'BtoA';
-
-/** A picture as the model saw it, what it made of it, and where it looked. */
+/** A picture as the model saw it, what it made of it, and where it looked, if it has a map of that. */
 export interface TranslatedPicture {
   readonly input: Picture;
   readonly output: Picture;
-  readonly heatmap: Picture;
+  readonly heatmap?: Picture;
 }
 
 /** A generator loaded from a file, ready to translate pictures one at a time. */
 export interface PictureTranslator {
-  readonly config: UgatitConfig;
+  readonly recipe: Recipe;
+  readonly options: CommonOptions;
+  /** Whether it shows where it looked. */
+  readonly hasHeatmap: boolean;
   /** Translates a picture of any size (resized to the model's); the heat map shows where it looked. */
   translate(picture: Picture): Promise<TranslatedPicture>;
   close(): void;
+}
+
+async function mapOf(device: Device, heatmap: Tensor, size: number): Promise<Picture> {
+  const [, height, width] = heatmap.shape;
+  return heatmapPicture(await read(device, heatmap), height, width, size);
 }
 
 async function translateOne(
@@ -50,34 +55,50 @@ async function translateOne(
   const values = preprocess(picture, size);
   upload(device, x, values);
   run(program);
-  const image = await read(device, program.outputs.image);
-  const map = await read(device, program.outputs.heatmap);
+  const { image, heatmap } = program.outputs;
+  const made = await read(device, image);
+  const [, height, width] = image.shape;
   return {
     input: toPicture(values, size, size),
-    output: toPicture(image, size, size),
-    heatmap: heatmapPicture(map, size / 4, size / 4, size),
+    output: toPicture(made, width, height),
+    ...(heatmap ? { heatmap: await mapOf(device, heatmap, size) } : {}),
   };
 }
 
+/** The way of that name. @throws CheckpointError where the recipe of the file does not go there */
+function wayOf(recipe: Recipe, direction: string, path: string): Way {
+  const ways = directionsOf(recipe);
+  const way = ways.get(direction);
+  if (way) return way;
+  throw new CheckpointError(
+    ways.size === 0
+      ? `${path} holds ${recipe.title}, which makes pictures from noise and translates none: ` +
+          'look at the samples of its run'
+      : `${path} holds ${recipe.title}, which does not go ${direction}: ` +
+          `choose one of ${[...ways.keys()].join(', ')} with --direction`,
+  );
+}
+
 /**
- * Loads a generator from a .pt or safetensors file (all six networks, or one generator alone).
+ * Loads a generator from a .pt or safetensors file (all networks of its recipe, or one generator alone).
+ * @param direction one of those of the file's recipe, which must be known
  * @param warn hears of tensors that were left out and the like
  * @throws CheckpointError when the file does not hold it.
  */
 export async function openTranslator(
   device: Device,
   path: string,
-  direction: Direction,
+  direction: string,
   size?: number,
   warn: Warn = () => {},
 ): Promise<PictureTranslator> {
-  const way = ugatit.ways[direction === 'AtoB' ? 'A2B' : 'B2A'];
   const view = await openCheckpoint(path);
   try {
-    const config = generatorConfig(view, way.network, size);
-    if (config.size % 4 !== 0)
-      throw new CheckpointError(`--size must be a multiple of 4, got ${config.size}`);
-    return await openGenerator(device, view, way, config, warn);
+    const recipe = recipeIn(view);
+    const way = wayOf(recipe, direction, path);
+    const options = generatorOptions(view, way.network, size);
+    checkOption('size', recipe.options.size, options.size);
+    return await openGenerator(device, view, recipe, way, options, warn);
   } finally {
     await view.close();
   }
@@ -87,12 +108,13 @@ export async function openTranslator(
 async function openGenerator(
   device: Device,
   view: CheckpointView,
+  recipe: Recipe,
   way: Way,
-  config: UgatitConfig,
+  options: CommonOptions,
   warn: Warn,
 ): Promise<PictureTranslator> {
-  const { size } = config;
-  const translator = createTranslator(device, ugatit, config, way);
+  const { size } = options;
+  const translator = createTranslator(device, recipe, options, way);
   let x: Tensor | undefined;
   const free = () => {
     if (x) release(device, x);
@@ -104,10 +126,10 @@ async function openGenerator(
     x = input;
     const program = await record(device, () => {
       const { image, heatmap } = runTranslator(translator, input);
-      return { image, heatmap: heatmap! };
+      return { image, ...(heatmap ? { heatmap } : {}) } as Record<string, Tensor>;
     });
     return {
-      config,
+      ...{ recipe, options, hasHeatmap: 'heatmap' in program.outputs },
       translate: (picture) => translateOne(device, program, input, size, picture),
       close() {
         dispose(program);

@@ -4,11 +4,15 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CheckpointError } from '../engine/errors.ts';
 import { setTensor } from '../model/parameters.ts';
+import { type CommonOptions, defaultsOf, type Recipe } from '../model/recipe.ts';
+import { DEFAULT_RECIPE, recipeNamed } from '../model/recipes.ts';
 import { LONE, type Translator } from '../model/translator.ts';
-import { DEFAULTS, type UgatitConfig } from '../model/ugatit/ugatit.ts';
-import { type Architecture, describeArchitecture } from './formats/architecture.ts';
+import { describeArchitecture } from './formats/architecture.ts';
+import { openCheckpoint } from './formats/checkpoint.ts';
 import { explainLack } from './formats/explain.ts';
 import { matchTensors } from './formats/match.ts';
+import { AUTHORS } from './formats/names.ts';
+import { recipeSaid } from './formats/said.ts';
 import type { CheckpointView } from './formats/view.ts';
 import type { Warn } from './observers.ts';
 import { listCheckpoints, runFolder } from './runFolder.ts';
@@ -40,36 +44,38 @@ export async function weightsFile(path: string, tell: Warn): Promise<string> {
   throw new CheckpointError(`${path} is a folder without checkpoints of a run: ${advice}`);
 }
 
-/** Side of the pictures: asked for, else as the run was trained, else tied to the weights, else 256. */
-function sizeOf(view: CheckpointView, found: Architecture, asked: number | undefined): number {
-  if (asked !== undefined) return asked;
-  if (found.size !== undefined) return found.size;
-  try {
-    const config = JSON.parse(view.metadata.config ?? '{}') as { model?: { size?: number } };
-    return config.model?.size ?? 256;
-  } catch {
-    return 256;
-  }
+/** The name of the recipe of the networks in a file. @throws CheckpointError where it cannot be read */
+export async function readRecipe(path: string): Promise<string> {
+  const view = await openCheckpoint(path);
+  await view.close();
+  return recipeSaid(view.metadata)?.recipe ?? DEFAULT_RECIPE;
 }
 
+/** The recipe of the networks in a file. @throws AdawnError where it is one of a file that is not loaded */
+export const recipeIn = ({ metadata }: CheckpointView): Recipe =>
+  recipeNamed(recipeSaid(metadata)?.recipe ?? DEFAULT_RECIPE);
+
 /**
- * What the generator called `network` in the file is made of, or the one that the file holds alone.
+ * The options of the network in the file that is called `network`, or that the file holds alone. The side of
+ * the pictures is the one asked for, else tied to the weights, else as the run was trained, else the usual.
  * @param size side of the pictures, where it is asked for
- * @throws CheckpointError when the file has no such generator
+ * @throws CheckpointError when the file has no such network
  */
-export function generatorConfig(view: CheckpointView, network: string, size?: number): UgatitConfig {
+export function generatorOptions(view: CheckpointView, network: string, size?: number): CommonOptions {
+  const recipe = recipeIn(view);
   const found = describeArchitecture(view, [network]);
   if (found.networks.length > 0 && !found.networks.includes(network)) {
-    const other = found.networks.some((name) => name.startsWith('gen')) ? ': try the other --direction' : '';
-    throw new CheckpointError(`${explainLack(view, network, `has no ${network}`)}${other}`);
+    const others = Object.values(recipe.ways).some((way) => found.networks.includes(way.network));
+    const advice = others ? ': try the other --direction' : '';
+    throw new CheckpointError(`${explainLack(view, network, `has no ${network}`)}${advice}`);
   }
-  const { ch, nRes, light } = found;
-  if (ch === undefined || nRes === undefined || light === undefined) {
-    const missing = ch !== undefined && light === undefined;
-    const part = missing ? ', but a part of one (FC.0.weight is missing, or no matrix)' : '';
-    throw new CheckpointError(explainLack(view, network, `holds no generator of U-GAT-IT${part}`));
+  const said = recipeSaid(view.metadata)?.model ?? {};
+  const read = recipe === recipeNamed(DEFAULT_RECIPE) ? AUTHORS.options(found.settings) : said;
+  if (typeof read === 'string') {
+    throw new CheckpointError(explainLack(view, network, `holds no generator of ${recipe.title}${read}`));
   }
-  return { ...DEFAULTS, light, ch, nRes, size: sizeOf(view, found, size) };
+  const usual = defaultsOf(recipe);
+  return { ...usual, ...read, size: size ?? read.size ?? said.size ?? usual.size };
 }
 
 /** Fills a translator with the generator called `network` in the file, or the one that it holds alone. */
@@ -79,12 +85,14 @@ export async function loadGenerator(
   { device, ensemble }: Pick<Translator, 'device' | 'ensemble'>,
   warn: Warn,
 ): Promise<void> {
-  const { parameters } = ensemble;
+  const tensors = [ensemble.parameters, ensemble.u, ensemble.v].flatMap((group) =>
+    group.specs.map((spec) => ({ group, spec })),
+  );
   const nameOf = (spec: { name: string }) => `${network}.${spec.name.slice(LONE.length + 1)}`;
-  const expected = new Map(parameters.specs.map((spec) => [nameOf(spec), spec.authorsShape]));
+  const expected = new Map(tensors.map(({ spec }) => [nameOf(spec), spec.authorsShape]));
   // The other options are read off the file.
   const names = matchTensors(expected, view, { network, options: ['--size'], warn });
-  for (const spec of parameters.specs) {
-    setTensor(device, parameters, spec, await view.read(names.get(nameOf(spec))!));
+  for (const { group, spec } of tensors) {
+    setTensor(device, group, spec, await view.read(names.get(nameOf(spec))!));
   }
 }

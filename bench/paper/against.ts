@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { UsageError } from '../../cli/common/run.ts';
+import { type UgatitConfig, ugatit } from '../../model/ugatit/ugatit.ts';
 import type { LaunchFile, LaunchRow } from '../launchFile.ts';
 import type { AssumptionName } from './assumptions.ts';
 import { CARDS, type Card } from './cards.ts';
@@ -20,7 +21,7 @@ export interface Paired {
 }
 
 /** @throws UsageError where the file is none of `bench step --launches`, or was measured on a processor. */
-export function readLaunches(file: string): LaunchFile {
+export function readLaunches(file: string): LaunchFile & { readonly config: UgatitConfig } {
   let found: Partial<LaunchFile>;
   try {
     found = JSON.parse(readFileSync(file, 'utf8'));
@@ -36,7 +37,12 @@ export function readLaunches(file: string): LaunchFile {
         'measure on a GPU',
     );
   }
-  return found as LaunchFile;
+  if ((found.recipe ?? ugatit.name) !== ugatit.name) {
+    throw new UsageError(
+      `--against ${file}: is of ${found.recipe}, and the paper knows ${ugatit.name} alone`,
+    );
+  }
+  return found as LaunchFile & { config: UgatitConfig };
 }
 
 const signature = (kernel: string | null, constants: unknown, shapes: unknown) =>

@@ -1,10 +1,11 @@
 import { writeFileSync } from 'node:fs';
 import type { Argv } from 'yargs';
-import { disLayersOf } from '../../cli/common/model.ts';
+import { addRecipeFlags, recipeOptions } from '../../cli/common/recipeFlags.ts';
 import { wholeNumber } from '../../cli/common/run.ts';
 import type { Precision, Variants } from '../../engine/index.ts';
 import { useTuned } from '../../engine/node.ts';
-import { DEFAULTS, type UgatitConfig } from '../../model/ugatit/ugatit.ts';
+import { recipeNamed } from '../../model/recipes.ts';
+import { DEFAULTS, type UgatitConfig, ugatit } from '../../model/ugatit/ugatit.ts';
 import { forceable, forcedOf } from '../force.ts';
 import { paired, readLaunches } from './against.ts';
 import { CARDS, type Card, cardOf } from './cards.ts';
@@ -16,7 +17,7 @@ import { ratesOf } from './time.ts';
 
 /** Options of `npm run bench -- paper`. */
 export const paperOptions = (command: Argv) =>
-  command
+  addRecipeFlags(command, recipeNamed(ugatit.name))
     .option('card', {
       string: true,
       default: 'h100',
@@ -26,22 +27,6 @@ export const paperOptions = (command: Argv) =>
       choices: ['ugatit'] as const,
       default: 'ugatit' as const,
       describe: 'what is trained',
-    })
-    .option('size', { number: true, default: DEFAULTS.size, describe: 'side of the pictures' })
-    .option('ch', { number: true, default: DEFAULTS.ch, describe: 'base channels' })
-    .option('n-res', { number: true, default: DEFAULTS.nRes, describe: 'residual blocks a side' })
-    .option('dis-layers', {
-      string: true,
-      default: DEFAULTS.disLayers.join(','),
-      describe: 'layers of the discriminators',
-    })
-    .option('batch', { number: true, default: DEFAULTS.batch, describe: 'pictures a step and domain' })
-    .option('light', { boolean: true, default: true, describe: 'the smaller generator' })
-    .option('full', { boolean: true, describe: 'the full generator' })
-    .option('checkpoint-activations', {
-      boolean: true,
-      default: false,
-      describe: 'residual blocks computed twice instead of kept',
     })
     .option('against', {
       string: true,
@@ -62,13 +47,6 @@ type PaperArgs = Awaited<ReturnType<typeof paperOptions>['argv']> & {
   readonly json?: string;
   readonly precision?: Precision;
 };
-
-function configOf(args: PaperArgs): UgatitConfig {
-  const { size, ch, nRes, batch, checkpointActivations } = args;
-  const light = args.full === undefined ? args.light : !args.full;
-  const shape = { light, size, ch, nRes, batch, disLayers: disLayersOf(args.disLayers) };
-  return { ...DEFAULTS, ...shape, checkpointActivations };
-}
 
 /** What of a run decides which launches it records. */
 interface RunOf {
@@ -114,7 +92,11 @@ export async function paper(args: PaperArgs): Promise<void> {
   const top = wholeNumber('top', args.top, 0);
   const card = cardOf(args.card);
   const file = args.against === undefined ? null : readLaunches(args.against);
-  const own = { config: configOf(args), precision: args.precision, variants: forcedOf(args.force) };
+  const own = {
+    config: recipeOptions(recipeNamed(ugatit.name), args, DEFAULTS) as UgatitConfig,
+    precision: args.precision,
+    variants: forcedOf(args.force),
+  };
   const report = await paperReport(card, file ?? own);
   if (file) {
     const pairs = paired(report.launches, file.rows);

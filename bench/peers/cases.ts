@@ -1,12 +1,6 @@
 import type { ParameterSpec } from '../../model/spec.ts';
 import { generatorSpecs } from '../../model/ugatit/networks.ts';
-import {
-  DEFAULTS,
-  DISCRIMINATORS,
-  GENERATORS,
-  type UgatitConfig,
-  ugatit,
-} from '../../model/ugatit/ugatit.ts';
+import { DEFAULTS, type UgatitConfig, ugatit } from '../../model/ugatit/ugatit.ts';
 import { values } from '../../test/cases/types.ts';
 import type { HostTensor, HostTensors, Task } from './protocol.ts';
 
@@ -157,7 +151,7 @@ function stepCase(): PeerCase {
     tolerance: 1e-2,
     inputs() {
       const networks = ugatit.networks(NETWORKS);
-      const nets = [...GENERATORS, ...DISCRIMINATORS].map((name, i) =>
+      const nets = Object.keys(networks).map((name, i) =>
         parameters(networks[name].specs(Number.POSITIVE_INFINITY), 1000 * (i + 1), `${name}.`),
       );
       return Object.assign({ a: picture(size, 1), b: picture(size, 2) }, ...nets);

@@ -1,10 +1,12 @@
 import { register } from 'node:module';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { Argv, Options } from 'yargs';
-import { AdawnError } from '../../engine/errors.ts';
+import yargs, { type Argv, type Options } from 'yargs';
+import { hideBin } from 'yargs/helpers';
+import { AdawnError, CheckpointError } from '../../engine/errors.ts';
 import { type CommonOptions, flagOf, type OptionSpec, type Recipe } from '../../model/recipe.ts';
-import { addRecipe, recipeNames } from '../../model/recipes.ts';
+import { addRecipe, DEFAULT_RECIPE, recipeNamed, recipeNames } from '../../model/recipes.ts';
+import { readRecipe, weightsFile } from '../../train/weights.ts';
 import { UsageError } from './run.ts';
 
 /**
@@ -60,6 +62,38 @@ export async function loadRecipe(name: string): Promise<string> {
   }
   addRecipe(path, recipe);
   return path;
+}
+
+/** The value of one option, before any other is looked at: it decides which others there are. */
+export function optionAsked(name: string): string | undefined {
+  const value = yargs(hideBin(process.argv))
+    .option(name, { string: true })
+    .help(false)
+    .version(false)
+    .exitProcess(false)
+    .fail(false)
+    .parseSync()[name];
+  return typeof value === 'string' ? value : undefined; // given twice is refused later
+}
+
+/**
+ * Makes the recipe known that weights, or the newest checkpoint in a run's folder, were trained with; the
+ * usual one where they do not say, or cannot be read: whoever opens them tells why.
+ * @throws UsageError where it is of a file that is not there any more, or exports another thing
+ */
+export async function loadRecipeOf(weights: string): Promise<Recipe> {
+  const name = await weightsFile(weights, () => {})
+    .then(readRecipe)
+    .catch((error: unknown) => {
+      if (error instanceof CheckpointError) return DEFAULT_RECIPE;
+      throw error;
+    });
+  try {
+    return recipeNamed(await loadRecipe(name));
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    throw new UsageError(`${weights} was trained with a recipe that is needed again: ${error.message}`);
+  }
 }
 
 type Table = Record<string, OptionSpec<unknown>>;

@@ -1,4 +1,3 @@
-import { AdawnError } from '../../engine/errors.ts';
 import {
   bceWithLogitsToConstant,
   concat,
@@ -12,6 +11,7 @@ import {
   weightedSum,
 } from '../../engine/index.ts';
 import { type Domain, defaultsOf, type Losses, type NetworkSpec, type Recipe, type Step } from '../recipe.ts';
+import { DISCRIMINATORS, files, GENERATORS } from './files.ts';
 import {
   checkDiscriminator,
   discriminator,
@@ -43,8 +43,6 @@ export interface UgatitConfig {
   readonly checkpointActivations?: boolean;
 }
 
-export const GENERATORS = ['genA2B', 'genB2A'] as const;
-export const DISCRIMINATORS = ['disGA', 'disGB', 'disLA', 'disLB'] as const;
 export type Generator = (typeof GENERATORS)[number];
 export type Discriminator = (typeof DISCRIMINATORS)[number];
 
@@ -208,6 +206,7 @@ export const ugatit: Recipe<UgatitConfig> = {
     size: {
       default: 256,
       takes: 'whole',
+      multiple: 4,
       help: 'side of the pictures',
       lowersMemory: [1024, 768, 512, 384, 256, 192, 128, 96],
     },
@@ -240,10 +239,6 @@ export const ugatit: Recipe<UgatitConfig> = {
     },
   },
   check({ size, disLayers }) {
-    if (size % 4 !== 0) {
-      const near = Math.max(4, Math.round(size / 4) * 4);
-      throw new AdawnError(`--size must be a multiple of 4, got ${size}: use --size ${near}`);
-    }
     for (const layers of disLayers) checkDiscriminator(layers, size);
   },
   describe: ({ light, size, ch, batch }) =>
@@ -256,6 +251,7 @@ export const ugatit: Recipe<UgatitConfig> = {
     B2A: { from: 'B', to: 'A', network: 'genB2A', back: 'genA2B' },
   },
   translate: (p, x, options): Translation => generator(p, options, x),
+  files,
 };
 
 export const DEFAULTS: UgatitConfig = defaultsOf(ugatit);

@@ -56,6 +56,11 @@ test('the GAN of docs/new-gan.md trains, is continued, and makes pictures', asyn
   expect(await readdir(join(out, 'samples'))).toContain('cats_0000004.png');
   const weights = (root: string) => readFile(join(root, 'samples', 'cats_0000004.png'));
   expect(await weights(out), 'continued to the bit').toEqual(await weights(whole));
+  const picture = join(out, 'samples', 'cats_0000004.png');
+  const into = join(folder, 'none');
+  const none = await run('translate', '--weights', out, '--input', picture, '--output', into);
+  expect(none.err).toMatch(/A small DCGAN, which makes pictures from noise and translates none: look at the/);
+  expect(none.code).toBe(1);
 });
 
 test('--help shows its options, and a wrong one is an error of this model', async () => {

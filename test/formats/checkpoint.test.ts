@@ -37,17 +37,18 @@ describe('describeArchitecture', () => {
     expect(describeArchitecture(view)).toEqual({
       networks: ['genA2B', 'genB2A', 'disGA', 'disGB', 'disLA', 'disLB'],
       lone: false,
-      ch: 1,
-      nRes: 1,
-      light: true,
-      disLayers: { global: 4, local: 3 },
+      settings: { ch: 1, nRes: 1, light: true, disLayers: { global: 4, local: 3 } },
     });
     await view.close();
   });
 
   test('one full generator without a name', async () => {
     const view = await openCheckpoint(LONE);
-    const found = { networks: [], lone: true, ch: 1, nRes: 2, light: false, size: 8, disLayers: {} };
+    const found = {
+      networks: [],
+      lone: true,
+      settings: { ch: 1, nRes: 2, light: false, size: 8, disLayers: {} },
+    };
     expect(describeArchitecture(view)).toEqual(found);
     await view.close();
   });

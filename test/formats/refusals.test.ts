@@ -4,7 +4,7 @@ import { memorySource } from '../../train/formats/file.node.ts';
 import { matchTensors } from '../../train/formats/match.ts';
 import { serializeSafetensors } from '../../train/formats/safetensors.ts';
 import type { CheckpointView } from '../../train/formats/view.ts';
-import { generatorConfig } from '../../train/weights.ts';
+import { generatorOptions } from '../../train/weights.ts';
 import { bytesOf, fixturePath } from './files.ts';
 import { file, global, pickle, tensor, text } from './pickles.ts';
 
@@ -30,7 +30,7 @@ function refusal(work: () => unknown): string {
   }
 }
 
-const noGenerator = (view: CheckpointView) => refusal(() => generatorConfig(view, 'genA2B'));
+const noGenerator = (view: CheckpointView) => refusal(() => generatorOptions(view, 'genA2B'));
 
 describe('a generator that is not there', () => {
   test.each([

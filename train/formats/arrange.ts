@@ -1,13 +1,15 @@
 /**
  * Finds the networks in a file by the names of its tensors, wherever people put them: at the top, under keys
  * such as `state_dict`, `model` or `params_ema`, behind the `module.` of DataParallel. A network is found by
- * a tensor that all of its kind have (`LANDMARKS`); what stands before that tensor's name is its prefix.
+ * a tensor that all of its kind have (`landmarks`); what stands before that tensor's name is its prefix.
  */
 import { CheckpointError } from '../../engine/errors.ts';
-import { EXTRA_PREFIXES, LANDMARKS, NETWORKS, type NetworkKind, unwrapName } from './names.ts';
+import { AUTHORS, EXTRA_PREFIXES, type NetworkKind, unwrapName } from './names.ts';
 
 /** Tensors of a file under the names by which a model knows them. */
 export interface Arrangement {
+  /** Networks that names may begin with, in their order. */
+  readonly networks: readonly string[];
   /** Name here to name in the file, in the file's order. */
   readonly names: ReadonlyMap<string, string>;
   /** Names (here) of tensors of no network: an optimiser's state, further copies of a network. */
@@ -22,7 +24,7 @@ export interface Arrangement {
 interface Place {
   /** What its tensors' names begin with: '' or a text that ends in a dot. */
   readonly prefix: string;
-  /** One of NETWORKS, or '' where the prefix names none. */
+  /** One of the authors' networks, or '' where the prefix names none. */
   readonly network: string;
   readonly kind: NetworkKind | null;
 }
@@ -57,7 +59,19 @@ export function arrangeNames(inFile: readonly string[], key?: string): Arrangeme
     if (extra || (!chosen && spare)) extras.add(here);
   });
   if (extras.size === names.size) extras.clear();
-  return { names, extras, rivals, notices };
+  return { networks: AUTHORS.networks, names, extras, rivals, notices };
+}
+
+/**
+ * The arrangement of a file of our own, whose recipe is another: every name is as its networks have it, and
+ * begins with the network's.
+ */
+export function ownNames(inFile: readonly string[]): Arrangement {
+  const extras = new Set(inFile.filter(isExtra));
+  const ours = inFile.filter((name) => !extras.has(name));
+  const networks = [...new Set(ours.map((name) => name.split('.', 1)[0]))];
+  const names = new Map(inFile.map((name) => [name, name]));
+  return { networks, names, extras, rivals: new Map(), notices: [] };
 }
 
 const isExtra = (name: string) => EXTRA_PREFIXES.some((prefix) => name.startsWith(prefix));
@@ -90,7 +104,7 @@ function findPlaces(names: readonly string[]): Place[] {
   const places = new Map<string, Place>();
   for (const name of names) {
     for (const kind of ['generator', 'discriminator'] as const) {
-      const landmark = LANDMARKS[kind];
+      const landmark = AUTHORS.landmarks[kind];
       if (name !== landmark && !name.endsWith(`.${landmark}`)) continue;
       const prefix = name.slice(0, name.length - landmark.length);
       places.set(prefix, { prefix, network: networkIn(prefix), kind });
@@ -102,7 +116,7 @@ function findPlaces(names: readonly string[]): Place[] {
 }
 
 /** A network's name as a part of a prefix, or as a word of a part: `genA2B_ema`. */
-const NETWORK = new RegExp(`(?<![A-Za-z0-9])(${NETWORKS.join('|')})(?![A-Za-z0-9])`, 'g');
+const NETWORK = new RegExp(`(?<![A-Za-z0-9])(${AUTHORS.networks.join('|')})(?![A-Za-z0-9])`, 'g');
 
 /** Characters at the end of a prefix that are looked at: an honest one has fewer. */
 const PREFIX_END = 1000;
@@ -118,7 +132,7 @@ function neighbours(places: readonly Place[], names: readonly string[]): Place[]
   for (const { prefix, network } of places) {
     if (network === '') continue;
     const at = prefix.lastIndexOf(network);
-    for (const other of NETWORKS) {
+    for (const other of AUTHORS.networks) {
       if (places.some((place) => place.network === other)) continue;
       const its = prefix.slice(0, at) + other + prefix.slice(at + network.length);
       if (names.some((name) => name.startsWith(its)))

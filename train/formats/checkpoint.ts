@@ -6,11 +6,13 @@
  */
 
 import { CheckpointError } from '../../engine/errors.ts';
-import { type Arrangement, arrangeNames } from './arrange.ts';
+import { DEFAULT_RECIPE } from '../../model/recipes.ts';
+import { type Arrangement, arrangeNames, ownNames } from './arrange.ts';
 import { type ByteSource, naming, openSource } from './file.node.ts';
 import { type DType, type HostTensor, toFloat32 } from './hostTensor.ts';
 import { openSafetensorsSource } from './safetensors.node.ts';
 import { LENGTH_BYTES, MAX_HEADER_BYTES } from './safetensors.ts';
+import { recipeSaid } from './said.ts';
 import { isLegacyTorch, openTorch } from './torch/read.ts';
 import { flattenStateDicts } from './torch/stateDict.ts';
 import { isZip } from './torch/zip.ts';
@@ -43,7 +45,10 @@ export async function openCheckpointSource(
   try {
     return await naming(source.path, async () => {
       const contents = await openContents(source);
-      return makeView(source, contents, arrangeNames([...contents.tensors.keys()], key));
+      const names = [...contents.tensors.keys()];
+      const { recipe = DEFAULT_RECIPE } = recipeSaid(contents.metadata) ?? {};
+      const plain = recipe !== DEFAULT_RECIPE && key === undefined;
+      return makeView(source, contents, plain ? ownNames(names) : arrangeNames(names, key));
     });
   } catch (error) {
     await source.close();

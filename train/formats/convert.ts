@@ -4,10 +4,12 @@ import type { BigIntStats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { CheckpointError } from '../../engine/errors.ts';
+import { DEFAULT_RECIPE } from '../../model/recipes.ts';
 import { openCheckpoint } from './checkpoint.ts';
 import { explainLack } from './explain.ts';
 import { splitName } from './names.ts';
 import { type TensorSource, writeSafetensors } from './safetensors.node.ts';
+import { recipeSaid } from './said.ts';
 import { writeTorch } from './torch/write.ts';
 import type { CheckpointView } from './view.ts';
 
@@ -41,8 +43,9 @@ export async function convert(from: string, to: string, options: ConvertOptions 
     await protect(from, to, options.force);
     const tensors = select(view, options);
     for (const notice of view.notices) options.warn?.(`${from}: ${notice}`);
-    if (torch) await writeTorch(to, tensors, { legacy: options.legacy });
-    else await writeSafetensors(to, tensors, { format: 'pt', ...(options.keepAll ? view.metadata : {}) });
+    const texts = saidOf(view, options);
+    if (torch) await writeTorch(to, tensors, { legacy: options.legacy, networks: view.networks, texts });
+    else await writeSafetensors(to, tensors, { format: 'pt', ...texts });
     return tensors.length;
   } finally {
     await view.close();
@@ -78,12 +81,19 @@ async function describeTarget(path: string): Promise<string> {
   return format.startsWith('adawn-') ? ` and is a checkpoint of a run (step ${step})` : '';
 }
 
+/** What the new file says beside its tensors; a lone network under bare names is anybody's. */
+function saidOf({ metadata }: CheckpointView, { net, keepAll }: ConvertOptions): Record<string, string> {
+  if (keepAll) return metadata;
+  const said = net ? null : recipeSaid(metadata);
+  return said && said.recipe !== DEFAULT_RECIPE ? { config: JSON.stringify(said) } : {};
+}
+
 /** The tensors to write, under their new names. */
 function select(view: CheckpointView, { net, keepAll }: ConvertOptions): TensorSource[] {
   const [rival] = [...view.rivals.keys()].filter((name) => name !== '' && (net ?? name) === name);
   if (rival && !keepAll) throw new CheckpointError(explainLack(view, rival, ''));
   const chosen = view.names().filter((name) => {
-    return net ? splitName(name).network === net : keepAll || !view.extras.has(name);
+    return net ? splitName(name, view.networks).network === net : keepAll || !view.extras.has(name);
   });
   if (chosen.length === 0) {
     throw new CheckpointError(
@@ -91,7 +101,7 @@ function select(view: CheckpointView, { net, keepAll }: ConvertOptions): TensorS
     );
   }
   return chosen.map((name) => ({
-    name: net ? splitName(name).rest : name,
+    name: net ? splitName(name, view.networks).rest : name,
     dtype: view.dtype(name),
     shape: view.shape(name),
     read: async () => (await view.readRaw(name)).data,

@@ -4,22 +4,17 @@ import { CheckpointError } from '../../engine/errors.ts';
 import { type Architecture, describeArchitecture } from './architecture.ts';
 import { describeObjects, explainLack, listNames } from './explain.ts';
 import { elementCount } from './hostTensor.ts';
-import { splitName } from './names.ts';
+import { AUTHORS, splitName } from './names.ts';
 import type { CheckpointView, TensorShapes } from './view.ts';
 
 /** Names shown of each sort of difference. */
 const SHOWN = 10;
 
-/** Options of a command that may make a model fit a file. */
-export const MODEL_OPTIONS = ['--light', '--full', '--ch', '--n-res', '--size', '--dis-layers'] as const;
-
-export type ModelOption = (typeof MODEL_OPTIONS)[number];
-
 export interface MatchOptions {
   /** The network that expected names without one belong to, such as `genA2B`. */
   network?: string;
   /** The options that the command has, so that no other is advised; default all. */
-  options?: readonly ModelOption[];
+  options?: readonly string[];
   /** Hears of what was left out or chosen, a sentence each. */
   warn?: (message: string) => void;
 }
@@ -37,22 +32,23 @@ export function matchTensors(
   view: CheckpointView,
   options: MatchOptions = {},
 ): Map<string, string> {
-  const wanted = describeArchitecture(asShapes(expected));
+  const wanted = describeArchitecture(asShapes(expected, view));
   const asked = options.network ? [options.network] : wanted.networks;
   const found = describeArchitecture(view, asked);
   demandNetworks(asked, found, view);
   const bare = found.lone && wanted.networks.length <= 1;
   const pairs = new Map<string, string>();
-  for (const name of expected.keys()) pairs.set(name, nameInFile(name, bare, options.network));
+  for (const name of expected.keys())
+    pairs.set(name, nameInFile(splitName(name, view.networks), bare, options.network));
   const names = new Set(view.names());
   const missing = [...pairs.values()].filter((name) => !names.has(name));
   const misshapen = listMisshapen(expected, pairs, names, view);
   const extra = listExtra(pairs, view);
-  const flags = differingFlags(wanted, found);
+  const flags = AUTHORS.flags(wanted.settings, found.settings);
   if (missing.length + misshapen.length > 0 || (extra.length > 0 && flags.size > 0)) {
     const parts = [list('missing', missing), list('wrong shape', misshapen), list('not in the model', extra)];
     const notRead = missing.length > 0 ? describeObjects(view) : '';
-    const advice = advise(flags, options.options ?? MODEL_OPTIONS);
+    const advice = advise(flags, options.options);
     const lines = [`${view.path} does not fit the model`, ...parts.flat(), ...[notRead, advice].map(indent)];
     throw new CheckpointError(lines.filter(Boolean).join('\n'));
   }
@@ -75,23 +71,23 @@ function tellChoices(
   warn(`${view.path}: the model has no place for ${listNames(extra)}, left out${doubt}`);
 }
 
-function asShapes(expected: Expected): TensorShapes {
-  return { names: () => [...expected.keys()], shape: (name) => expected.get(name) ?? [] };
+function asShapes(expected: Expected, { networks }: TensorShapes): TensorShapes {
+  return { networks, names: () => [...expected.keys()], shape: (name) => expected.get(name) ?? [] };
 }
 
 /** @throws CheckpointError when the file has nothing of a network that is asked for */
 function demandNetworks(asked: readonly string[], found: Architecture, view: CheckpointView): void {
   const absent = asked.filter((name) => !found.networks.includes(name));
   if (absent.length === 0 || (found.lone && asked.length === 1)) return;
-  const several = found.lone && found.ch !== undefined;
+  const marks = Object.values(AUTHORS.landmarks);
+  const several = found.lone && view.names().some((name) => marks.includes(name));
   const lack = several
     ? `holds one network alone, and ${asked.join(', ')} are needed`
     : `has no ${absent.join(', ')}`;
   throw new CheckpointError(explainLack(view, absent[0], lack));
 }
 
-function nameInFile(name: string, bare: boolean, network: string | undefined): string {
-  const split = splitName(name);
+function nameInFile(split: ReturnType<typeof splitName>, bare: boolean, network: string | undefined): string {
   const owner = split.network || network;
   return bare || !owner ? split.rest : `${owner}.${split.rest}`;
 }
@@ -118,9 +114,9 @@ function sameShape(a: readonly number[], b: readonly number[]): boolean {
 /** Names in the file of the networks asked for (or of the unnamed one) that nothing asked for. */
 function listExtra(pairs: ReadonlyMap<string, string>, view: CheckpointView): string[] {
   const used = new Set(pairs.values());
-  const owners = new Set([...used].map((name) => splitName(name).network));
+  const owners = new Set([...used].map((name) => splitName(name, view.networks).network));
   return view.names().filter((name) => {
-    return !used.has(name) && !view.extras.has(name) && owners.has(splitName(name).network);
+    return !used.has(name) && !view.extras.has(name) && owners.has(splitName(name, view.networks).network);
   });
 }
 
@@ -132,32 +128,9 @@ function list(title: string, lines: string[]): string[] {
   return [`  ${title} (${lines.length}):`, ...shown];
 }
 
-/** The command-line options under which the model would have the file's shapes, and their values. */
-function differingFlags(wanted: Architecture, found: Architecture): Map<ModelOption, string> {
-  const flags = new Map<ModelOption, string>();
-  if (differs(found.light, wanted.light)) flags.set(found.light ? '--light' : '--full', '');
-  if (differs(found.ch, wanted.ch)) flags.set('--ch', ` ${found.ch}`);
-  if (differs(found.nRes, wanted.nRes)) flags.set('--n-res', ` ${found.nRes}`);
-  if (differs(found.size, wanted.size) && !found.light) flags.set('--size', ` ${found.size}`);
-  const layers = (['global', 'local'] as const).map((kind) => {
-    const [its, ours] = [found.disLayers[kind], wanted.disLayers[kind]];
-    // A model of generators alone has no layers to differ.
-    return { value: its ?? ours, differ: ours !== undefined && differs(its, ours) };
-  });
-  if (layers.some(({ differ }) => differ)) {
-    flags.set('--dis-layers', ` ${layers.map(({ value }) => value).join(',')}`);
-  }
-  return flags;
-}
-
-/** Known of the file, and not what the model has. */
-function differs<T>(found: T | undefined, wanted: T | undefined): boolean {
-  return found !== undefined && found !== wanted;
-}
-
 /** What to do about it with the options that the command has. */
-function advise(flags: ReadonlyMap<ModelOption, string>, options: readonly ModelOption[]): string {
-  const there = [...flags].filter(([option]) => options.includes(option));
+function advise(flags: ReadonlyMap<string, string>, options?: readonly string[]): string {
+  const there = [...flags].filter(([option]) => !options || options.includes(option));
   if (there.length === 0 || there.length < flags.size) return 'no option makes it fit';
   return `these options would fit: ${there.map(([option, value]) => option + value).join(' ')}`;
 }

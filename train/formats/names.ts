@@ -1,19 +1,21 @@
 /** Names of tensors in checkpoints: the authors' state_dict names behind their network's. */
 
-/** Names of the networks whose state_dicts become dictionaries of their own, as the authors save them. */
-export const NETWORKS = ['genA2B', 'genB2A', 'disGA', 'disGB', 'disLA', 'disLB'] as const;
+import type { AuthorsFiles } from '../../model/recipe.ts';
+import { DEFAULT_RECIPE, recipeNamed } from '../../model/recipes.ts';
 
-/** A tensor that every network of a kind has, and by which the network is found under any name. */
-export const LANDMARKS = { generator: 'DownBlock.1.weight', discriminator: 'model.1.weight_orig' } as const;
+/** How networks lie in files that do not say whose they are. */
+export const AUTHORS = recipeNamed(DEFAULT_RECIPE).files!;
 
-export type NetworkKind = keyof typeof LANDMARKS;
+export type NetworkKind = keyof AuthorsFiles['landmarks'];
 
-/** A name's network and the name within it; `network` is '' for the tensors of a lone network. */
-export function splitName(name: string): { network: string; rest: string } {
+/**
+ * A name's network, of those that there may be, and the name within it; `network` is '' for the tensors of a
+ * lone network.
+ */
+export function splitName(name: string, networks: readonly string[]): { network: string; rest: string } {
   const dot = name.indexOf('.');
   const network = name.slice(0, Math.max(dot, 0));
-  const known = (NETWORKS as readonly string[]).includes(network);
-  return known ? { network, rest: name.slice(dot + 1) } : { network: '', rest: name };
+  return networks.includes(network) ? { network, rest: name.slice(dot + 1) } : { network: '', rest: name };
 }
 
 /** Our training checkpoints hold these besides the networks. */

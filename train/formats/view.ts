@@ -3,6 +3,8 @@ import type { DType, HostTensor } from './hostTensor.ts';
 
 /** Names and shapes: what it takes to describe or match a file. */
 export interface TensorShapes {
+  /** Networks that names may begin with, in their order. */
+  readonly networks: readonly string[];
   names(): string[];
   shape(name: string): readonly number[];
 }

@@ -16,8 +16,10 @@ export interface PickledTensor {
   count: number;
 }
 
-/** Names to tensors, or to the OrderedDicts of tensors that one level of nesting makes. */
-export type PickledTree = ReadonlyMap<string, PickledTensor | ReadonlyMap<string, PickledTensor>>;
+/** A tensor, the OrderedDict of tensors that one level of nesting makes, or a text. */
+export type PickledEntry = PickledTensor | ReadonlyMap<string, PickledTensor> | string;
+
+export type PickledTree = ReadonlyMap<string, PickledEntry>;
 
 /** Values the legacy format's other pickles need. */
 export type Plain = boolean | number | bigint | string | readonly Plain[] | ReadonlyMap<string, Plain>;
@@ -42,7 +44,8 @@ export function pickleTree(tree: PickledTree, legacy: boolean): Uint8Array {
   out.put(EMPTY_DICT, MARK);
   for (const [name, value] of tree) {
     out.text(name);
-    if ('key' in value) emitTensor(out, value, legacy);
+    if (typeof value === 'string') out.text(value);
+    else if ('key' in value) emitTensor(out, value, legacy);
     else emitOrderedDict(out, value, legacy);
   }
   out.put(SETITEMS, STOP);

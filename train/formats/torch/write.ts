@@ -2,33 +2,50 @@
 import { CheckpointError } from '../../../engine/errors.ts';
 import { type ByteSink, writeAtomically } from '../file.node.ts';
 import { elementCount, itemSize } from '../hostTensor.ts';
-import { splitName } from '../names.ts';
+import { AUTHORS, splitName } from '../names.ts';
 import { type TensorSource, writeTensorData } from '../safetensors.node.ts';
 import type { TensorSpec } from '../safetensors.ts';
-import { type PickledTensor, type PickledTree, type Plain, picklePlain, pickleTree } from './pickle.ts';
+import {
+  type PickledEntry,
+  type PickledTensor,
+  type PickledTree,
+  type Plain,
+  picklePlain,
+  pickleTree,
+} from './pickle.ts';
 import { zipWriter } from './zipWriter.ts';
 
 /** Folder inside the archive; torch takes any. */
 const FOLDER = 'archive';
 
+/** How to write a .pt file. */
+export interface TorchOptions {
+  /** PyTorch's format before 1.6. */
+  readonly legacy?: boolean;
+  /** Networks that get a dictionary each; absent: those of files that do not say whose they are. */
+  readonly networks?: readonly string[];
+  /** Texts beside the tensors. */
+  readonly texts?: Readonly<Record<string, string>>;
+}
+
 /**
- * Writes `{genA2B: OrderedDict(...), ...}` of tensors named `genA2B.…` (or one flat dictionary of tensors
- * without such a prefix) atomically, asking each tensor for its data when its turn comes. In the order given.
+ * Writes `{G: OrderedDict(...), ...}` of tensors named `G.…` for every network (and tensors without such a
+ * prefix beside them) atomically, asking each tensor for its data when its turn comes. In the order given.
  */
 export async function writeTorch(
   path: string,
   tensors: Iterable<TensorSource>,
-  { legacy = false } = {},
+  { legacy = false, networks = AUTHORS.networks, texts = {} }: TorchOptions = {},
 ): Promise<void> {
   const list = [...tensors];
-  const tree = buildTree(list);
+  const tree = new Map<string, PickledEntry>([...Object.entries(texts), ...buildTree(list, networks)]);
   await writeAtomically(path, (to) => (legacy ? writeLegacy(to, list, tree) : writeZip(to, list, tree)));
 }
 
-function buildTree(tensors: readonly TensorSpec[]): PickledTree {
+function buildTree(tensors: readonly TensorSpec[], networks: readonly string[]): PickledTree {
   const tree = new Map<string, PickledTensor | Map<string, PickledTensor>>();
   tensors.forEach(({ name, dtype, shape }, i) => {
-    const { network, rest } = splitName(name);
+    const { network, rest } = splitName(name, networks);
     const count = elementCount(shape);
     if (Number.isNaN(count)) throw new CheckpointError(`tensor "${name}": shape [${shape}]`);
     if (network !== '' && !tree.has(network)) tree.set(network, new Map());
