@@ -1,7 +1,7 @@
 import './common/supervise.ts';
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
-import { closeDevice } from '../engine/index.ts';
+import { CapacityError, closeDevice } from '../engine/index.ts';
 import { openDevice } from '../engine/node.ts';
 import { directionsOf, type Recipe } from '../model/recipe.ts';
 import { DEFAULT_RECIPE, recipeNamed } from '../model/recipes.ts';
@@ -71,10 +71,7 @@ const common = yargs(hideBin(process.argv))
       'what shows through transparent pictures: white, "#808080" ... (by default their hidden colours)',
   })
   .option('adapter', { group: 'How:', string: true, describe: "part of a GPU adapter's name" })
-  .example(
-    '$0 --weights results/cat2dog/checkpoints/step_0010000.safetensors --input cats/ --output dogs/',
-    'every picture in cats/',
-  )
+  .example('$0 --weights results/cat2dog --input cats/ --output dogs/', 'every picture in cats/')
   .example(
     '$0 --weights authors.pt --input dog.jpg --output out --direction BtoA --heatmap',
     'one, the other way',
@@ -204,6 +201,9 @@ await runCli(async () => {
     }
     const left = all.length > 0 ? `, ${all.length} left out` : '';
     console.log(`${done.count} translated${left}: ${args.output}`);
+  } catch (error) {
+    if (!(error instanceof CapacityError)) throw error;
+    throw new UsageError(`${error.message}: use a smaller --size`, { cause: error });
   } finally {
     await closeDevice(device);
   }
