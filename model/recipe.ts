@@ -113,6 +113,8 @@ export interface AuthorsFiles {
   readonly networks: readonly string[];
   /** A tensor that every network of a kind has, and by which the network is found under any name. */
   readonly landmarks: Readonly<Record<'generator' | 'discriminator', string>>;
+  /** Networks that people take for these, each with a name that no other has. */
+  readonly relatives: readonly { readonly name: string; readonly mark: RegExp }[];
   /** Settings, as far as the tensors of some networks tell (the first that does). */
   settings(networks: ReadonlyMap<string, Shapes>): Settings;
   /** The command line's flags, and their values, under which a model of `wanted` would be as `found`. */

@@ -19,6 +19,12 @@ export const DISCRIMINATORS = ['disGA', 'disGB', 'disLA', 'disLB'] as const;
 
 const LANDMARKS = { generator: 'DownBlock.1.weight', discriminator: 'model.1.weight_orig' } as const;
 
+const RELATIVES = [
+  { name: 'photo2cartoon', mark: /(^|\.)HourGlass\d+\.HG\./ },
+  { name: 'NICE-GAN', mark: /(^|\.)(UpBlock0\.\d|Dis[01]_[01]\.\d)/ },
+  { name: 'CycleGAN', mark: /(^|\.)model\.\d+\.conv_block\.\d+\.weight$/ },
+];
+
 function settings(networks: ReadonlyMap<string, Shapes>): Record<string, unknown> {
   const disLayers: Found['disLayers'] = {};
   const found: Found = { disLayers };
@@ -91,6 +97,7 @@ function options({ ch, nRes, light, size }: Found): object | string {
 export const files: AuthorsFiles = {
   networks: [...GENERATORS, ...DISCRIMINATORS],
   landmarks: LANDMARKS,
+  relatives: RELATIVES,
   settings,
   flags: (wanted, found) => flags(wanted as unknown as Found, found as unknown as Found),
   options: (found) => options(found as unknown as Found),
