@@ -47,6 +47,11 @@ const common = yargs(hideBin(process.argv))
     describe: 'pictures, and folders of them (required)',
   })
   .option('output', { group: 'What:', string: true, describe: 'folder for the PNG files (required)' })
+  .option('model', {
+    group: 'How:',
+    string: true,
+    describe: "the file with a recipe of one's own (default: as the weights say)",
+  })
   .option('size', {
     group: 'How:',
     number: true,
@@ -176,7 +181,9 @@ const noneRead = (count: number) =>
 
 await runCli(async () => {
   const weightsAsked = optionAsked('weights');
-  const recipe = weightsAsked ? await loadRecipeOf(weightsAsked) : recipeNamed(DEFAULT_RECIPE);
+  const recipe = weightsAsked
+    ? await loadRecipeOf(weightsAsked, optionAsked('model'))
+    : recipeNamed(DEFAULT_RECIPE);
   const args = (await flagsOf(recipe).parse()) as Args;
   if (args.size !== undefined) wholeNumber('size', args.size, 8);
   if (args.background !== undefined) await parseColour(args.background); // refused before anything is read

@@ -6,6 +6,7 @@ import { hideBin } from 'yargs/helpers';
 import { AdawnError, CheckpointError } from '../../engine/errors.ts';
 import { type CommonOptions, flagOf, type OptionSpec, type Recipe } from '../../model/recipe.ts';
 import { addRecipe, DEFAULT_RECIPE, recipeNamed, recipeNames } from '../../model/recipes.ts';
+import { isDirectory } from '../../train/data/dataPath.ts';
 import { readRecipe, weightsFile } from '../../train/weights.ts';
 import { UsageError } from './run.ts';
 
@@ -78,18 +79,28 @@ export function optionAsked(name: string): string | undefined {
 
 /**
  * Makes the recipe known that weights, or the newest checkpoint in a run's folder, were trained with; the
- * usual one where they do not say, or cannot be read: whoever opens them tells why.
- * @throws UsageError where it is of a file that is not there any more, or exports another thing
+ * usual one where they do not say, or cannot be read: whoever opens them tells why. Weights may come from
+ * strangers, and a recipe is a program: a file that a single weight file names is run only where `asked` says
+ * so, one that a run's own folder names without asking.
+ * @param asked file that the recipe is in, in place of the one that the weights name
+ * @throws UsageError where it is of a file that was not asked for, is not there any more, or exports another
+ * thing
  */
-export async function loadRecipeOf(weights: string): Promise<Recipe> {
+export async function loadRecipeOf(weights: string, asked: string | undefined): Promise<Recipe> {
   const name = await weightsFile(weights, () => {})
     .then(readRecipe)
     .catch((error: unknown) => {
       if (error instanceof CheckpointError) return DEFAULT_RECIPE;
       throw error;
     });
+  if (asked === undefined && isFile(name) && !(await isDirectory(weights))) {
+    throw new UsageError(
+      `${weights} was trained with the recipe in ${name}, a program that is not run unasked: ` +
+        `add --model ${name} if you trust it`,
+    );
+  }
   try {
-    return recipeNamed(await loadRecipe(name));
+    return addRecipe(name, recipeNamed(await loadRecipe(asked ?? name)));
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     throw new UsageError(`${weights} was trained with a recipe that is needed again: ${error.message}`);

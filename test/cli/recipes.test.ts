@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -98,7 +98,14 @@ test('a run of any recipe is translated in its directions, and its weights go to
   const checkpoint = join(runFolder, 'checkpoints', 'step_0000002.safetensors');
   expect(await tensorsOf(checkpoint)).toMatchObject(await tensorsOf(again));
   // Both still say what they are.
-  const once = await translate(again, 'again');
+  const unasked = await translate(again, 'again');
+  expect(unasked.err).toMatch(
+    /^error: .* the recipe in .*tints\.ts, a program that is not run unasked: add/m,
+  );
+  expect(unasked.code).toBe(1);
+  const moved = join(root, 'moved.ts');
+  await copyFile(join(root, 'tints.ts'), moved);
+  const once = await translate(again, 'again', '--model', moved);
   expect(once.code, once.err).toBe(0);
   expect(await pictureIn('again')).toEqual(await pictureIn('there'));
 });
