@@ -239,14 +239,14 @@ const cliOf = (recipe: Recipe) =>
     .command(
       'step',
       'Times the whole training iteration, op by op, and the share of the host.',
-      stepOptions(recipe),
-      (args) => runCli(() => timeStep(recipe, args)),
+      stepOptions(benchRecipe(recipe)),
+      (args) => runCli(() => timeStep(benchRecipe(recipe), args)),
     )
     .command(
       'paper',
       'What to expect of an iteration on a GPU that is not at hand: every launch, its work and its time.',
-      paperOptions,
-      (args) => runCli(() => paper(args)),
+      paperOptions(recipe),
+      (args) => runCli(() => paper(recipe, args)),
     )
     .wrap(110)
     .strict()
@@ -255,5 +255,5 @@ const cliOf = (recipe: Recipe) =>
 
 await runCli(async () => {
   const recipe = recipeNamed(await loadRecipe(optionAsked('model') ?? DEFAULT_RECIPE));
-  await cliOf(benchRecipe(recipe)).parseAsync();
+  await cliOf(recipe).parseAsync();
 });

@@ -17,8 +17,11 @@ import { conv2d } from '../engine/ops/conv2d.ts';
 import { zeros } from '../engine/ops/fill.ts';
 import { allocate } from '../engine/record/tensor.ts';
 import { trace } from '../engine/run/program.ts';
+import { recipeNamed } from '../model/recipes.ts';
 import { DEFAULTS } from '../model/ugatit/ugatit.ts';
 import { estimatesOf } from './paperLaunches.ts';
+
+const recipe = recipeNamed('ugatit');
 
 describe('beside a measured iteration', () => {
   let paper: Device;
@@ -135,12 +138,16 @@ describe('beside a measured iteration', () => {
       return file;
     };
     const good = measured(convolutions(), () => 1);
-    expect(readLaunches(await written(good)).rows).toHaveLength(good.rows.length);
+    expect(readLaunches(await written(good), recipe).rows).toHaveLength(good.rows.length);
     const processor = await written({ ...good, is_cpu: true });
-    expect(() => readLaunches(processor)).toThrow(/made up is a processor/);
+    expect(() => readLaunches(processor, recipe)).toThrow(/made up is a processor/);
     const other = await written({ header: {}, results: [] });
-    expect(() => readLaunches(other)).toThrow(/none of those that `bench step --launches FILE` writes/);
-    expect(() => readLaunches(join(folder, 'none.json'))).toThrow(/no such file/);
+    expect(() => readLaunches(other, recipe)).toThrow(
+      /none of those that `bench step --launches FILE` writes/,
+    );
+    expect(() => readLaunches(join(folder, 'none.json'), recipe)).toThrow(/no such file/);
+    const another = await written({ ...good, recipe: 'drit' });
+    expect(() => readLaunches(another, recipe)).toThrow(/is of drit, not of ugatit: choose it/);
   });
 });
 
@@ -156,7 +163,7 @@ describe('ways that nobody has chosen from', () => {
   test('are on paper what was measured', async () => {
     const config = { ...DEFAULTS, size: 64, ch: 64, nRes: 1, disLayers: [5, 4] as [number, number] };
     const kernelsWith = async (variants: Variants) => {
-      const { launches } = await paperReport(CARDS.h100, { config, variants });
+      const { launches } = await paperReport(CARDS.h100, recipe, { config, variants });
       return new Set(launches.flatMap(({ launch }) => Object.keys(launch.kernel?.constants ?? {})));
     };
     expect(await kernelsWith({ tileLanes: 'pairs' })).toContain('PAIRS');

@@ -18,16 +18,18 @@ import { conv2d } from '../engine/ops/conv2d.ts';
 import type { Shape } from '../engine/record/shape.ts';
 import { allocate } from '../engine/record/tensor.ts';
 import { trace } from '../engine/run/program.ts';
-import { DEFAULTS, type UgatitConfig } from '../model/ugatit/ugatit.ts';
+import { recipeNamed } from '../model/recipes.ts';
+import { DEFAULTS, type UgatitConfig, ugatit } from '../model/ugatit/ugatit.ts';
 import { estimatesOf, launchOf, microseconds, shaped } from './paperLaunches.ts';
 
 describe('a recorded iteration', () => {
+  const recipe = recipeNamed('ugatit');
   const small: UgatitConfig = { ...DEFAULTS, size: 32, ch: 4, nRes: 1, disLayers: [4, 3] };
   const larger = { size: 64, ch: 16, disLayers: [5, 4] as [number, number] };
 
   /** What is expected of an iteration, without the direct sums, which must be recorded too. */
   async function expected(card: string, config: UgatitConfig, precision: Precision = 'full') {
-    const iteration = recordIteration(await deviceOnPaper(CARDS[card], precision), config);
+    const iteration = recordIteration(await deviceOnPaper(CARDS[card], precision), ugatit, config);
     const rates = ratesOf(CARDS[card]);
     const launches = estimateLaunches(rates, iteration);
     return { launches, totals: totalsOf(rates, launches, iteration.plan.bytes) };
@@ -63,19 +65,19 @@ describe('a recorded iteration', () => {
     const launches = estimatesOf(CARDS.m2, [naive, clamp]);
     const totals = totalsOf(rates, launches, 0);
     expect(totals.unknown).toEqual(['adam/naive:main']);
-    const text = printReport({ config: small, rates, launches, totals, direct: new Map() }, 5);
+    const text = printReport({ recipe, config: small, rates, launches, totals, direct: new Map() }, 5);
     expect(text).toMatch(/warning: no rule for adam\/naive:main \(1 launches\)/);
     expect(text).not.toMatch(/no rule for adam\/clamp/);
   });
 
   test('is the one a session records, and takes no memory', async () => {
     const paper = await deviceOnPaper(CARDS.h100);
-    const { launches } = recordIteration(paper, small);
+    const { launches } = recordIteration(paper, ugatit, small);
     // Losses are read by nobody in the step: only a session keeps them.
     expect(launches.filter(({ label }) => label === 'weightedSum').length).toBeGreaterThan(0);
     expect(launches.every(({ kernel }) => kernel !== null)).toBe(true);
     expect(paper.pool.memory().live).toBeGreaterThan(0); // counted only
-    const direct = [...directFlops(paper, small).values()].reduce((a, b) => a + b, 0);
+    const direct = [...directFlops(paper, ugatit, small).values()].reduce((a, b) => a + b, 0);
     expect(direct).toBeGreaterThan(5e7);
   });
 

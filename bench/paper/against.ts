@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { UsageError } from '../../cli/common/run.ts';
-import { type UgatitConfig, ugatit } from '../../model/ugatit/ugatit.ts';
+import type { Recipe } from '../../model/recipe.ts';
+import { DEFAULT_RECIPE } from '../../model/recipes.ts';
 import type { LaunchFile, LaunchRow } from '../launchFile.ts';
 import type { AssumptionName } from './assumptions.ts';
 import { CARDS, type Card } from './cards.ts';
@@ -20,8 +21,11 @@ export interface Paired {
   readonly onlyMeasured: number;
 }
 
-/** @throws UsageError where the file is none of `bench step --launches`, or was measured on a processor. */
-export function readLaunches(file: string): LaunchFile & { readonly config: UgatitConfig } {
+/**
+ * @throws UsageError where the file is none of `bench step --launches`, was measured on a processor, or is of
+ * another recipe.
+ */
+export function readLaunches(file: string, recipe: Recipe): LaunchFile {
   let found: Partial<LaunchFile>;
   try {
     found = JSON.parse(readFileSync(file, 'utf8'));
@@ -37,12 +41,13 @@ export function readLaunches(file: string): LaunchFile & { readonly config: Ugat
         'measure on a GPU',
     );
   }
-  if ((found.recipe ?? ugatit.name) !== ugatit.name) {
+  const { recipe: measured = DEFAULT_RECIPE } = found;
+  if (measured !== recipe.name) {
     throw new UsageError(
-      `--against ${file}: is of ${found.recipe}, and the paper knows ${ugatit.name} alone`,
+      `--against ${file}: is of ${measured}, not of ${recipe.name}: choose it with --model`,
     );
   }
-  return found as LaunchFile & { config: UgatitConfig };
+  return found as LaunchFile;
 }
 
 const signature = (kernel: string | null, constants: unknown, shapes: unknown) =>

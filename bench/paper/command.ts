@@ -4,8 +4,8 @@ import { addRecipeFlags, recipeOptions } from '../../cli/common/recipeFlags.ts';
 import { wholeNumber } from '../../cli/common/run.ts';
 import type { Precision, Variants } from '../../engine/index.ts';
 import { useTuned } from '../../engine/node.ts';
-import { recipeNamed } from '../../model/recipes.ts';
-import { DEFAULTS, type UgatitConfig, ugatit } from '../../model/ugatit/ugatit.ts';
+import { type CommonOptions, checkOptions, defaultsOf, type Recipe } from '../../model/recipe.ts';
+import { DEFAULT_RECIPE, recipeNames } from '../../model/recipes.ts';
 import { forceable, forcedOf } from '../force.ts';
 import { paired, readLaunches } from './against.ts';
 import { CARDS, type Card, cardOf } from './cards.ts';
@@ -16,17 +16,18 @@ import { printAgainst } from './printAgainst.ts';
 import { ratesOf } from './time.ts';
 
 /** Options of `npm run bench -- paper`. */
-export const paperOptions = (command: Argv) =>
-  addRecipeFlags(command, recipeNamed(ugatit.name))
+export const paperOptions = (recipe: Recipe) => (command: Argv) =>
+  addRecipeFlags(command, recipe)
     .option('card', {
       string: true,
       default: 'h100',
       describe: `${Object.keys(CARDS).join(', ')}, or a JSON file ({"like": "h100", "gbps": 4000})`,
     })
     .option('model', {
-      choices: ['ugatit'] as const,
-      default: 'ugatit' as const,
-      describe: 'what is trained',
+      group: 'Model:',
+      string: true,
+      default: DEFAULT_RECIPE,
+      describe: `what is trained: ${recipeNames().join(', ')}, or a file that exports a recipe`,
     })
     .option('against', {
       string: true,
@@ -43,14 +44,14 @@ export const paperOptions = (command: Argv) =>
     )
     .example('$0 paper --card mine.json', 'a card of your own, as a JSON file describes it');
 
-type PaperArgs = Awaited<ReturnType<typeof paperOptions>['argv']> & {
+type PaperArgs = Awaited<ReturnType<ReturnType<typeof paperOptions>>['argv']> & {
   readonly json?: string;
   readonly precision?: Precision;
 };
 
 /** What of a run decides which launches it records. */
 interface RunOf {
-  readonly config: UgatitConfig;
+  readonly config: CommonOptions;
   readonly precision?: Precision;
   /** Ways that were forced, and the tuner's choices. */
   readonly variants?: Variants;
@@ -58,20 +59,20 @@ interface RunOf {
 }
 
 /** Records an iteration for that card and says what to expect of it. */
-export async function paperReport(card: Card, run: RunOf): Promise<Report> {
+export async function paperReport(card: Card, recipe: Recipe, run: RunOf): Promise<Report> {
   const { config, precision, variants = {}, tuned = {} } = run;
   const paper = await deviceOnPaper(card, precision);
   paper.variants = variants;
   useTuned(paper, tuned);
   const rates = ratesOf(card);
-  const iteration = recordIteration(paper, config);
+  const iteration = recordIteration(paper, recipe, config);
   const launches = estimateLaunches(rates, iteration);
   const totals = totalsOf(rates, launches, iteration.plan.bytes);
-  return { config, rates, launches, totals, direct: directFlops(paper, config) };
+  return { recipe, config, rates, launches, totals, direct: directFlops(paper, recipe, config) };
 }
 
 /** The report for programs. */
-export function jsonOf({ config, rates, launches, totals, direct }: Report): object {
+export function jsonOf({ recipe, config, rates, launches, totals, direct }: Report): object {
   const rows = launches.map(({ launch, traffic, rounds, ...numbers }) => ({
     label: launch.label,
     ...numbers,
@@ -84,20 +85,29 @@ export function jsonOf({ config, rates, launches, totals, direct }: Report): obj
     writes: launch.writes,
   }));
   const { card, assumed } = rates;
-  return { card, assumed, config, totals, direct: Object.fromEntries(direct), launches: rows };
+  return {
+    card,
+    assumed,
+    recipe: recipe.name,
+    config,
+    totals,
+    direct: Object.fromEntries(direct),
+    launches: rows,
+  };
 }
 
 /** `npm run bench -- paper`. */
-export async function paper(args: PaperArgs): Promise<void> {
+export async function paper(recipe: Recipe, args: PaperArgs): Promise<void> {
   const top = wholeNumber('top', args.top, 0);
   const card = cardOf(args.card);
-  const file = args.against === undefined ? null : readLaunches(args.against);
+  const file = args.against === undefined ? null : readLaunches(args.against, recipe);
   const own = {
-    config: recipeOptions(recipeNamed(ugatit.name), args, DEFAULTS) as UgatitConfig,
+    config: recipeOptions(recipe, args, defaultsOf(recipe)),
     precision: args.precision,
     variants: forcedOf(args.force),
   };
-  const report = await paperReport(card, file ?? own);
+  checkOptions(recipe, (file ?? own).config);
+  const report = await paperReport(card, recipe, file ?? own);
   if (file) {
     const pairs = paired(report.launches, file.rows);
     console.log(printAgainst(report.rates, args.card, pairs, file, top));

@@ -1,6 +1,6 @@
 import { AdawnError } from '../../engine/errors.ts';
 import { type Device, type KernelSpec, kernelKey, type Launch } from '../../engine/index.ts';
-import type { UgatitConfig } from '../../model/ugatit/ugatit.ts';
+import type { CommonOptions, Recipe } from '../../model/recipe.ts';
 import { naiveFlops } from '../flops.ts';
 import type { AssumptionName } from './assumptions.ts';
 import { type PaperIteration, recordIteration } from './launches.ts';
@@ -69,10 +69,14 @@ export function estimateLaunches(rates: Rates, iteration: PaperIteration): Estim
 }
 
 /** Operations by definition, a convolution as the direct sum, by label of the op. */
-export function directFlops(paper: Device, config: UgatitConfig): Map<string, number> {
+export function directFlops<O extends CommonOptions>(
+  paper: Device,
+  recipe: Recipe<O>,
+  options: O,
+): Map<string, number> {
   const naive = { ...paper, variants: { conv2d: 'naive', linear: 'naive' } };
   const flops = new Map<string, number>();
-  for (const launch of recordIteration(naive, config).launches) {
+  for (const launch of recordIteration(naive, recipe, options).launches) {
     flops.set(launch.label, (flops.get(launch.label) ?? 0) + naiveFlops(launch));
   }
   return flops;

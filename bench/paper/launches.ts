@@ -8,7 +8,7 @@ import {
   usePrecision,
 } from '../../engine/index.ts';
 import { allocateInputs, createModel } from '../../model/model.ts';
-import { type UgatitConfig, ugatit } from '../../model/ugatit/ugatit.ts';
+import type { CommonOptions, Recipe } from '../../model/recipe.ts';
 import { recordWithLosses } from '../../train/session.ts';
 import type { Card } from './cards.ts';
 
@@ -52,13 +52,18 @@ export interface PaperIteration extends Recording<Record<string, Tensor>> {
 }
 
 /** One training iteration as a session on that device would record it. */
-export function recordIteration(paper: Device, config: UgatitConfig): PaperIteration {
-  const model = createModel(paper, ugatit, config);
+export function recordIteration<O extends CommonOptions>(
+  paper: Device,
+  recipe: Recipe<O>,
+  options: O,
+): PaperIteration {
+  const model = createModel(paper, recipe, options);
   const inputs = allocateInputs(model);
   const recording = trace(paper, () => {
     recordWithLosses(model, inputs);
     return {};
   });
-  const { real, hypers } = inputs;
-  return { ...recording, uploaded: [real.A, real.B, ...hypers.flat.views] };
+  const { real, noise, hypers } = inputs;
+  const uploaded = [real.A, real.B, ...Object.values(noise), ...hypers.flat.views];
+  return { ...recording, uploaded };
 }

@@ -1,4 +1,4 @@
-import type { UgatitConfig } from '../../model/ugatit/ugatit.ts';
+import type { CommonOptions, Recipe } from '../../model/recipe.ts';
 import { type AssumptionName, SAID } from './assumptions.ts';
 import { type Estimate, grouped, sameWork, sumsOf, type Totals } from './estimate.ts';
 import { giga, ms, percent, table, times, titleOf, why } from './format.ts';
@@ -6,7 +6,8 @@ import type { Rates } from './time.ts';
 
 /** Everything that is printed of an iteration. */
 export interface Report {
-  readonly config: UgatitConfig;
+  readonly recipe: Recipe;
+  readonly config: CommonOptions;
   readonly rates: Rates;
   readonly launches: readonly Estimate[];
   readonly totals: Totals;
@@ -95,14 +96,12 @@ function fewGroups({ launches, totals, rates }: Report): string[] {
   ];
 }
 
-function headLines({ config, rates, totals: t, direct }: Report): string[] {
+function headLines({ recipe, config, rates, totals: t, direct }: Report): string[] {
   const { card, assumed } = rates;
-  const { light, size, ch, nRes, batch, disLayers } = config;
   const sums = [...direct.values()].reduce((a, b) => a + b, 0);
   const gib = (bytes: number) => `${(bytes / 2 ** 30).toFixed(2)} GiB`;
   return [
-    `U-GAT-IT ${light ? 'light' : 'full'} ${size}x${size}, ch ${ch}, n-res ${nRes}, ` +
-      `dis-layers ${disLayers}, batch ${batch}: one iteration on paper`,
+    `${recipe.title} ${recipe.describe(config)}: one iteration on paper`,
     `${card.name}: ${card.tflops} TFLOP/s, ${card.gbps} GB/s, ${card.cores} cores, ` +
       `cache ${card.cacheMib} MiB`,
     `(${card.source})`,
