@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { open, readFile, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readFile, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { onFiles, TrainingError } from './errors.ts';
@@ -83,6 +83,21 @@ async function create(path: string, holder: Holder): Promise<boolean> {
   return true;
 }
 
+/** How often a folder is made again that another process, which found it empty, has taken away meanwhile. */
+const MOST_FOLDERS = 10;
+
+/** The same; the folder is there again, should another process have taken it away when it gave up. */
+async function createIn(folder: string, path: string, holder: Holder): Promise<boolean> {
+  for (let made = 0; ; made++) {
+    try {
+      return await create(path, holder);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || made === MOST_FOLDERS) throw error;
+      await mkdir(folder, { recursive: true });
+    }
+  }
+}
+
 const pause = (ms: number) => new Promise((wake) => setTimeout(wake, ms));
 
 /** The text of a lock; waits a moment for one that is being written. Null where there is none (any more). */
@@ -124,8 +139,8 @@ async function takeAway(path: string, stale: string, self: Holder): Promise<void
 }
 
 /**
- * Makes this process the only one that trains in a folder (which exists); gives what ends that. The lock of a
- * process of this machine that is gone (killed, or the machine was restarted) is taken over.
+ * Makes this process the only one that trains in a folder (made where it is missing); gives what ends that.
+ * The lock of a process of this machine that is gone (killed, or the machine was restarted) is taken over.
  * @throws TrainingError that names the process where another one trains there
  */
 export async function lockFolder(folder: string): Promise<() => Promise<void>> {
@@ -134,7 +149,7 @@ export async function lockFolder(folder: string): Promise<() => Promise<void>> {
   const began = (await beginOf(process.pid)) ?? '';
   const self: Holder = { host: hostname(), process: process.pid, began, token };
   await onFiles(`cannot write to ${folder}`, 'make room or change its permissions', async () => {
-    while (!(await create(path, self))) {
+    while (!(await createIn(folder, path, self))) {
       const text = await readLock(path);
       if (text === null) continue;
       const holder = parse(text);

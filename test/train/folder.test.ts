@@ -163,6 +163,10 @@ describe('the lock of a folder', () => {
     await unlock();
     expect(await readdir(folder.root)).toEqual([]);
     await (await lockFolder(folder.root))();
+    // Another process may take an empty folder away again just before it is locked.
+    await rm(folder.root, { recursive: true });
+    await (await lockFolder(folder.root))();
+    expect(await readdir(folder.root)).toEqual([]);
   });
 
   test('keeps a second continuation out as well', async () => {
