@@ -1,5 +1,5 @@
 import { ShapeError } from '../errors.ts';
-import { lanes } from '../record/lanes.ts';
+import { workgroupSize } from '../record/lanes.ts';
 import { differentiable, grid1d, intermediate, launch, variantOf } from '../record/recorder.ts';
 import { elements, expectRank, type Shape, sameShape, show } from '../record/shape.ts';
 import type { Spectrum } from '../record/spectrum.ts';
@@ -41,7 +41,7 @@ const fast: Passes = {
     const y = intermediate([sizes.N, 2], 'camLogits');
     launch({
       kernel: 'camLogits/forward',
-      constants: { ...sizes, ...calls, WG: lanes() },
+      constants: { ...sizes, ...calls, WG: workgroupSize() },
       label: 'camLogits.forward',
       bind: [gap.x, gmp.x, gap.w, gmp.w, gap.sigma, gmp.sigma, y],
       grid: [2, sizes.N, 1],

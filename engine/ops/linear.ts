@@ -1,5 +1,5 @@
 import { CapacityError, ShapeError } from '../errors.ts';
-import { lanes } from '../record/lanes.ts';
+import { workgroupSize } from '../record/lanes.ts';
 import { differentiable, grid1d, intermediate, launch, recorder, variantOf } from '../record/recorder.ts';
 import { elements, expectRank, type Shape, show } from '../record/shape.ts';
 import { type Tensor, viewOf } from '../record/tensor.ts';
@@ -58,7 +58,7 @@ function tile(N: number, K4: number, rows: number): Tiling {
   // Registers of a GPU hold fewer sums than a processor's cache.
   const most = isCpu ? (NB === 1 ? 4 : 8) : NB <= 2 ? 4 : 2;
   const R = Math.min(rows, most);
-  const WG = lanes();
+  const WG = workgroupSize();
   const groups = Math.ceil(rows / R) * Math.ceil(N / NB);
   const wanted = Math.ceil((isCpu ? 16 : 1024) / groups);
   const shortest = isCpu ? 64 : 4;
@@ -69,7 +69,7 @@ function tile(N: number, K4: number, rows: number): Tiling {
 }
 
 /** What follows the products of `rowProducts`. */
-export interface Epilogue {
+export interface LinearEpilogue {
   readonly b?: Tensor | null;
   readonly relu?: boolean;
   /** Leaves the sums over slices of k unadded: [slices,N,columns]. The caller adds them up. */
@@ -85,7 +85,7 @@ export function rowProducts(
   x: Tensor,
   blocks: readonly Block[],
   columns: number,
-  epilogue: Epilogue = {},
+  epilogue: LinearEpilogue = {},
 ): Tensor {
   const { b = null, relu = false, sliced = false } = epilogue;
   const K4 = elements(blocks[0].w.shape) / blocks[0].rows / 4;
@@ -129,7 +129,7 @@ export function columnProducts(label: string, dy: Tensor, blocks: readonly Block
   const N = elements(shape) / (4 * K4);
   const COLUMNS = elements(dy.shape) / N;
   const NB = Math.min(N, MOST_SAMPLES);
-  const WG = lanes();
+  const WG = workgroupSize();
   // With many samples more columns share each load of dy.
   const J = !isCpu || K4 < 256 ? 1 : NB > 4 ? 8 : 4;
   const tiles = Math.ceil(K4 / (WG * J));
@@ -169,7 +169,7 @@ export function backwardWeight(
   const N = x.shape[0];
   const K4 = x.shape[1] / 4;
   const dw = intermediate(w.shape, 'linear dw');
-  const WG = lanes();
+  const WG = workgroupSize();
   const J = K4 < 256 ? 1 : isCpu ? 4 : 2;
   const PER = isCpu ? 32 : 8;
   for (let START = 0; START < N; START += MOST_SAMPLES) {

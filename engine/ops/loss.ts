@@ -1,6 +1,6 @@
 import { AdawnError, ShapeError } from '../errors.ts';
 import { floats, scalar } from '../record/constants.ts';
-import { lanes } from '../record/lanes.ts';
+import { workgroupSize } from '../record/lanes.ts';
 import { differentiable, grid1d, intermediate, launch, recorder } from '../record/recorder.ts';
 import { elements, expectSame } from '../record/shape.ts';
 import type { Tensor } from '../record/tensor.ts';
@@ -18,7 +18,7 @@ function forward(kind: Kind, a: Tensor, b: Tensor, GOALS: number): Tensor {
   const N4 = Math.ceil(COUNT / 4);
   const PER = Math.max(leastPer(), Math.ceil(N4 / MOST_PARTS));
   const PARTS = Math.ceil(N4 / PER);
-  const constants = { COUNT, KIND: KINDS.indexOf(kind), GOALS, PER, PARTS, WG: lanes() };
+  const constants = { COUNT, KIND: KINDS.indexOf(kind), GOALS, PER, PARTS, WG: workgroupSize() };
   const add = (entry: string, from: Tensor, parts: number): Tensor => {
     const y = intermediate([parts], 'loss');
     const bind = [from, entry === 'forward' ? b : from, from, y];
@@ -103,7 +103,7 @@ export function mseToConstantPair(a: Tensor, b: Tensor, target: Target): [Tensor
   const goals = both.map((x) => goalsOf('mseToConstantPair', x, target))[0];
   const [COUNT0, COUNT1] = both.map(({ shape }) => elements(shape));
   if (Math.max(COUNT0, COUNT1) > MOST_OF_PAIR) return [mseToConstant(a, target), mseToConstant(b, target)];
-  const WG = lanes();
+  const WG = workgroupSize();
   const pair = (entry: 'forward' | 'backward', dy: Tensor[], ys: Tensor[], grid: [number, number, number]) =>
     launch({
       kernel: 'loss/pair',

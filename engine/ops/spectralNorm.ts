@@ -1,5 +1,5 @@
 import { ShapeError } from '../errors.ts';
-import { lanes } from '../record/lanes.ts';
+import { workgroupSize } from '../record/lanes.ts';
 import { differentiable, grid1d, intermediate, launch, recorder, variantOf } from '../record/recorder.ts';
 import { elements, show } from '../record/shape.ts';
 import type { SpectralLayer, Spectrum, Updates } from '../record/spectrum.ts';
@@ -54,7 +54,7 @@ function backward(dy: Tensor, w: Tensor, { u, v, sigma }: Spectrum): Tensor {
   const { isCpu } = recorder().device;
   const [O, M] = [elements(u.shape), elements(v.shape)];
   const N4 = (O * M) / 4;
-  const WG = lanes(256);
+  const WG = workgroupSize(256);
   const groups = Math.min(isCpu ? 16 : 128, Math.ceil(N4 / (4 * WG)));
   const PARTS4 = Math.ceil(groups / 4);
   const part = intermediate([PARTS4 * 4], 'spectralNorm.dot');

@@ -56,7 +56,7 @@ export function integers(values: readonly number[]): Tensor {
 }
 
 /** At least so many zeros, to copy from: one buffer per power of two and device, no launch. */
-export function zeros(count: number): Tensor {
+export function zeroSource(count: number): Tensor {
   const size = 2 ** Math.ceil(Math.log2(count));
   return constant(`zeros ${size}`, (device) => {
     const buffer = device.pool.acquire(size * 4, 'zeros');

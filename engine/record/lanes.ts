@@ -5,7 +5,7 @@ import { grid1d, recorder } from './recorder.ts';
  * workgroups as there can be share its cores.
  * @param onGpu how many on a GPU
  */
-export function lanes(onGpu = 64): number {
+export function workgroupSize(onGpu = 64): number {
   return recorder().device.isCpu ? 8 : onGpu;
 }
 

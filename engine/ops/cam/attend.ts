@@ -1,5 +1,5 @@
 import { ShapeError } from '../../errors.ts';
-import { lanes, vectors } from '../../record/lanes.ts';
+import { vectors, workgroupSize } from '../../record/lanes.ts';
 import { memoised } from '../../record/memo.ts';
 import { differentiable, grid1d, intermediate, launch, recorder, variantOf } from '../../record/recorder.ts';
 import { elements, expectRank, show } from '../../record/shape.ts';
@@ -33,7 +33,7 @@ function partsOf(weights: readonly Tensor[], C: number, SLICES: number): Tensor[
 function addSlices(parts: Tensor[], C: number, SLICES: number, weights: readonly Tensor[]): Tensor[] {
   if (SLICES === 1) return parts;
   const sums = weights.map(({ shape }) => intermediate(shape, 'cam dw'));
-  const WG = lanes();
+  const WG = workgroupSize();
   launch({
     kernel: 'cam/addSlices',
     constants: { C, SLICES, WG },
@@ -53,7 +53,7 @@ function expectWeights(op: string, C: number, weights: Record<string, Tensor>): 
 
 function scale(entry: 'forward' | 'backwardInput', bind: Tensor[], R: number, channels: number): Tensor {
   const { C, LANES } = vectors(channels);
-  const WG = lanes();
+  const WG = workgroupSize();
   launch({
     kernel: 'cam/scale',
     entry,
@@ -73,7 +73,7 @@ function scaleBackward(dy: Tensor, x: Tensor, weights: readonly Tensor[]): Tenso
   const { PER, SLICES } = slicesOf(R);
   const dx = intermediate(x.shape, 'cam dx');
   const parts = partsOf(weights, channels, SLICES);
-  const WG = lanes();
+  const WG = workgroupSize();
   launch({
     kernel: 'cam/scaleBackward',
     constants: { R, C, PER, SLICES, LANES, WG },
@@ -117,7 +117,7 @@ function foldedWeight(w: Tensor, wGap: Tensor, wGmp: Tensor, O: number, channels
   const y = intermediate([O, 1, 1, channels], 'cam.weight');
   const sizes = { O, ...vectors(channels) };
   const { J, rows } = tileOf(sizes.C);
-  const WG = lanes();
+  const WG = workgroupSize();
   const tiles = Math.ceil(sizes.C / (WG * J));
   launch({
     kernel: 'cam/weight',

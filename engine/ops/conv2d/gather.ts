@@ -1,10 +1,10 @@
 import { integers } from '../../record/constants.ts';
-import { lanes } from '../../record/lanes.ts';
+import { workgroupSize } from '../../record/lanes.ts';
 import { fitsTexture, intermediate, launch, recorder } from '../../record/recorder.ts';
 import type { Shape } from '../../record/shape.ts';
 import type { Tensor } from '../../record/tensor.ts';
 import { gatherPatches } from './columns.ts';
-import { type Epilogue, epilogueFields, geometryBuffer, NO_EPILOGUE } from './geometry.ts';
+import { epilogueFields, type GatherEpilogue, geometryBuffer, NO_EPILOGUE } from './geometry.ts';
 import { fold, packedExtent, packWeights } from './pack.ts';
 import { paddedExtent, paddingOfDy, paddingOfX, padPicture } from './pad.ts';
 import {
@@ -44,7 +44,7 @@ export function gatherFits(s: ConvSizes): boolean {
 }
 
 interface RowOptions {
-  readonly epilogue?: Epilogue;
+  readonly epilogue?: GatherEpilogue;
   /** Rows of w are k. */
   readonly transposed?: boolean;
   /** Where the picture begins in `left`. */
@@ -81,7 +81,7 @@ function gatherColumns(
   z: Tensor,
   shape: Shape,
   p: Product,
-  epilogue: Epilogue,
+  epilogue: GatherEpilogue,
   gradientStride: number,
 ): Tensor {
   const [images, outH, outW, channels] = shape;
@@ -89,7 +89,7 @@ function gatherColumns(
   const sizes = [inH, inW, pitch, p.foldsY, p.foldsX, outW, channels, gradientStride > 0 ? 1 : 0];
   const y = intermediate(shape, label);
   const columns = integers([...sizes, gradientStride, ...epilogueFields(epilogue)]);
-  const WG = lanes();
+  const WG = workgroupSize();
   launch({
     kernel: 'conv2d/gatherColumns',
     constants: { WG },
@@ -101,7 +101,7 @@ function gatherColumns(
 }
 
 /** y = f(b + conv(x, w)) by subgroups and textures. */
-export function gatherForward(x: Tensor, w: Tensor, s: ConvSizes, epilogue: Epilogue): Tensor {
+export function gatherForward(x: Tensor, w: Tensor, s: ConvSizes, epilogue: GatherEpilogue): Tensor {
   const p = forwardProduct(s);
   const shape = [s.N, s.OH, s.OW, s.CO];
   const left = padPicture('conv2d.padX', x, paddingOfX(s));

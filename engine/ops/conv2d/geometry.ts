@@ -31,7 +31,7 @@ export interface Parts {
 }
 
 /** What follows the sums: division by sigma, bias, activation. */
-export interface Epilogue {
+export interface GatherEpilogue {
   /** The weight is w / sigma, sample by sample. */
   readonly spectrum: Spectrum | null;
   readonly b: Tensor | null;
@@ -40,10 +40,10 @@ export interface Epilogue {
   readonly slope: number;
 }
 
-export const NO_EPILOGUE: Epilogue = { spectrum: null, b: null, activation: 0, slope: 0 };
+export const NO_EPILOGUE: GatherEpilogue = { spectrum: null, b: null, activation: 0, slope: 0 };
 
 /** Calls of spectral norm (0: none), bias, activation and slope as kernels that read integers take them. */
-export function epilogueFields({ spectrum, b, activation, slope }: Epilogue): number[] {
+export function epilogueFields({ spectrum, b, activation, slope }: GatherEpilogue): number[] {
   return [spectrum?.calls ?? 0, b ? 1 : 0, activation, new Int32Array(Float32Array.of(slope).buffer)[0]];
 }
 
@@ -51,7 +51,7 @@ export function epilogueFields({ spectrum, b, activation, slope }: Epilogue): nu
 interface Extras {
   /** Row and column of the texture where the picture begins. */
   readonly offset: readonly [y: number, x: number];
-  readonly epilogue: Epilogue;
+  readonly epilogue: GatherEpilogue;
   readonly parts: Parts;
 }
 

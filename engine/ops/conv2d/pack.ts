@@ -1,6 +1,6 @@
 import type { Extent } from '../../device/pool.ts';
 import { integers } from '../../record/constants.ts';
-import { lanes } from '../../record/lanes.ts';
+import { workgroupSize } from '../../record/lanes.ts';
 import { memoised } from '../../record/memo.ts';
 import { COPY_ROW, copyRegions, grid1d, intermediate, launch, recorder } from '../../record/recorder.ts';
 import type { Shape } from '../../record/shape.ts';
@@ -181,7 +181,7 @@ export function fold(label: string, dp: Tensor, shape: Shape, { up, before, mode
   const quads = channels % 4 === 0 && stride % 4 === 0;
   // A processor finds the pixels that show one once for all channels; a GPU has an invocation for each.
   const SPREAD = recorder().device.isCpu ? 1 : quads ? channels / 4 : channels;
-  const WG = lanes();
+  const WG = workgroupSize();
   launch({
     kernel: 'conv2d/fold',
     entry: quads ? 'quads' : 'main',

@@ -1,5 +1,5 @@
 import type { Extent } from '../../device/pool.ts';
-import { integers, zeros } from '../../record/constants.ts';
+import { integers, zeroSource } from '../../record/constants.ts';
 import { memoised } from '../../record/memo.ts';
 import { COPY_ROW, type CopyRegion, copyRegions, launch } from '../../record/recorder.ts';
 import { elements, type Shape } from '../../record/shape.ts';
@@ -109,7 +109,7 @@ function copyAll(x: Tensor, texture: Tensor, { ofPicture, ofZeros }: Copies, lab
   copyRegions(x, texture, label, ofPicture);
   if (ofZeros.length > 0) {
     const sizes = ofZeros.map(({ rowStep, size }) => 4 * rowStep * size.height * size.layers);
-    copyRegions(zeros(Math.max(...sizes)), texture, label, ofZeros);
+    copyRegions(zeroSource(Math.max(...sizes)), texture, label, ofZeros);
   }
   return texture;
 }

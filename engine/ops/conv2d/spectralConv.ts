@@ -1,5 +1,5 @@
 import { ShapeError } from '../../errors.ts';
-import { gridOfParts, lanes, TEAMS, type Teams, teamConstants, vectors } from '../../record/lanes.ts';
+import { gridOfParts, TEAMS, type Teams, teamConstants, vectors, workgroupSize } from '../../record/lanes.ts';
 import { differentiable, intermediate, launch, recorder } from '../../record/recorder.ts';
 import { elements } from '../../record/shape.ts';
 import type { Spectrum } from '../../record/spectrum.ts';
@@ -57,7 +57,7 @@ function backwardEpilogue(
   const dsigma = intermediate([CALLS], 'dsigma');
   launch({
     kernel: 'conv2d/finishEpilogue',
-    constants: { CV, CALLS, SLICES, BIAS, LANES, WG: lanes(256) },
+    constants: { CV, CALLS, SLICES, BIAS, LANES, WG: workgroupSize(256) },
     label,
     bind: [part, sigma, db, dsigma],
     grid: [1, 1, 1],

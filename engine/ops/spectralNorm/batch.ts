@@ -1,5 +1,5 @@
 import { integers } from '../../record/constants.ts';
-import { lanes } from '../../record/lanes.ts';
+import { workgroupSize } from '../../record/lanes.ts';
 import { grid1d, intermediate, launch, recorder } from '../../record/recorder.ts';
 import type { SpectralLayer, Spectrum, Updates } from '../../record/spectrum.ts';
 import {
@@ -164,7 +164,7 @@ function spectraOf(batch: readonly SpectralLayer[], { calls, update }: Updates):
   const keptU = intermediate([table.keptU.floats], 'u');
   const keptV = intermediate([table.keptV.floats], 'v');
   const sigma = intermediate([LAYERS * FLOATS], 'sigma');
-  const WG = lanes(256);
+  const WG = workgroupSize(256);
   for (let CALL = 0; CALL < calls; CALL++) {
     const t = update ? columnProducts(LAYERS, bound, table) : v.tensor;
     const s = rowProducts(LAYERS, bound, table, t);
