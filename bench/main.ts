@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import yargs, { type Argv } from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { Progress } from '../cli/common/progress.ts';
-import { addRecipeFlags, loadRecipe, optionAsked, recipeOptions } from '../cli/common/recipeFlags.ts';
+import { addRecipeFlags, modelFlag, recipeAsked, recipeOptions } from '../cli/common/recipeFlags.ts';
 import { failWithUsage, runCli, UsageError } from '../cli/common/run.ts';
 import {
   closeDevice,
@@ -20,7 +20,6 @@ import {
 } from '../engine/index.ts';
 import { defaultMode, openDevice, TUNE_MODES, type TuneMode, tuneFor } from '../engine/node.ts';
 import { checkOptions, defaultsOf, type Recipe } from '../model/recipe.ts';
-import { DEFAULT_RECIPE, recipeNamed, recipeNames } from '../model/recipes.ts';
 import { stepOnPaper } from '../train/kernels.ts';
 import { type BenchSize, benchCases } from './cases/index.ts';
 import { forceable, forcedOf } from './force.ts';
@@ -151,12 +150,7 @@ const TUNE = {
 
 const stepOptions = (recipe: Recipe) => (command: Argv) =>
   addRecipeFlags(command, recipe)
-    .option('model', {
-      group: 'Model:',
-      string: true,
-      default: DEFAULT_RECIPE,
-      describe: `what is trained: ${recipeNames().join(', ')}, or a file that exports a recipe`,
-    })
+    .option('model', modelFlag())
     .option('iterations', { number: true, default: 5, describe: 'iterations to time' })
     .option('tune', TUNE)
     .option('profile', { boolean: true, default: false, describe: 'kernel by kernel' })
@@ -254,6 +248,5 @@ const cliOf = (recipe: Recipe) =>
     .fail(failWithUsage);
 
 await runCli(async () => {
-  const recipe = recipeNamed(await loadRecipe(optionAsked('model') ?? DEFAULT_RECIPE));
-  await cliOf(recipe).parseAsync();
+  await cliOf(await recipeAsked()).parseAsync();
 });

@@ -16,9 +16,8 @@ import {
 } from '../engine/index.ts';
 import { adapterMemory, openDevice } from '../engine/node.ts';
 import { type CommonOptions, checkOptions, defaultsOf, type Recipe } from '../model/recipe.ts';
-import { DEFAULT_RECIPE, recipeNamed, recipeNames } from '../model/recipes.ts';
 import { fittingOptions, gib, type MemoryNeed, tryNeed } from '../train/memoryPlan.ts';
-import { addRecipeFlags, loadRecipe, optionAsked, recipeOptions } from './common/recipeFlags.ts';
+import { addRecipeFlags, modelFlag, recipeAsked, recipeOptions } from './common/recipeFlags.ts';
 import { checkValues, failWithUsage, runCli } from './common/run.ts';
 import { driverAdvice } from './common/system.ts';
 
@@ -31,12 +30,7 @@ const plain = yargs(hideBin(process.argv))
   .option('adapter', { string: true, describe: "part of a GPU adapter's name" })
   .option('json', { boolean: true, default: false, describe: 'print JSON' })
   .option('plan', { group: 'Plan:', boolean: true, default: false, describe: 'plan the memory of training' })
-  .option('model', {
-    group: 'Plan:',
-    string: true,
-    default: DEFAULT_RECIPE,
-    describe: `what would be trained: ${recipeNames().join(', ')}, or a file that exports a recipe`,
-  })
+  .option('model', modelFlag({ group: 'Plan:', what: 'what would be trained' }))
   .option('precision', {
     group: 'Plan:',
     choices: PRECISIONS,
@@ -152,7 +146,7 @@ async function open({ adapter, precision }: Args): Promise<Device> {
 }
 
 await runCli(async () => {
-  const recipe = recipeNamed(await loadRecipe(optionAsked('model') ?? DEFAULT_RECIPE));
+  const recipe = await recipeAsked();
   const args = await addRecipeFlags(plain, recipe).parse();
   const options = optionsOf(recipe, args);
   const device = await open(args);

@@ -1,20 +1,16 @@
-import { type Device, trace, usePrecision } from '../engine/index.ts';
+import { type Device, usePrecision } from '../engine/index.ts';
 import { defaultMode, tuneFor, useTuned } from '../engine/node.ts';
-import { allocateInputs, createModel } from '../model/model.ts';
+import { createModel } from '../model/model.ts';
 import type { CommonOptions, Recipe } from '../model/recipe.ts';
 import { kernelsHash } from './environment.ts';
 import { expectRoom } from './memoryPlan.ts';
 import { type Observer, warner } from './observers.ts';
 import { type LoopOptions, type RunConfig, recipeOf } from './options.ts';
-import { recordWithLosses } from './session.ts';
+import { traceTraining } from './session.ts';
 
 /** Records the training step on a paper device. */
 export function stepOnPaper(paper: Device, recipe: Recipe, options: CommonOptions): void {
-  const model = createModel(paper, recipe, options);
-  trace(paper, () => {
-    recordWithLosses(model, allocateInputs(model));
-    return {};
-  });
+  traceTraining(createModel(paper, recipe, options));
 }
 
 /**

@@ -3,7 +3,7 @@ import { CapacityError, type Device, withinMemory } from '../engine/index.ts';
 import { createModel, freeModel, type Model } from '../model/model.ts';
 import { checkOptions } from '../model/recipe.ts';
 import { readState } from './checkpoint.ts';
-import { isDirectory, resolveData } from './data/dataPath.ts';
+import { isDirectory } from './data/dataPath.ts';
 import { DataError } from './data/errors.ts';
 import { dataFingerprint } from './data/fingerprint.ts';
 import { type Dataset, openDataset } from './data/folder.ts';
@@ -75,8 +75,8 @@ async function openData({ config, options, stop, warn }: Job): Promise<[Dataset,
   const data = dataFolder && (await isDirectory(dataFolder)) ? dataFolder : config.data;
   try {
     const dataset = await orStop(openDataset(data, { dataRoot, background, warn }), stop);
-    const found = await resolveData(data, dataRoot);
-    return [dataset, found.kind === 'toy' ? config : { ...config, dataFolder: resolve(found.path) }];
+    const { path } = dataset;
+    return [dataset, path === undefined ? config : { ...config, dataFolder: resolve(path) }];
   } catch (error) {
     if (!(error instanceof DataError && options.resume)) throw error;
     const [what] = error.message.split('\n');

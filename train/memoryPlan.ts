@@ -1,12 +1,12 @@
 import { AdawnError } from '../engine/errors.ts';
 import { allocate, type Device, paperDevice, trace } from '../engine/index.ts';
 import { adapterMemory } from '../engine/node.ts';
-import { allocateInputs, createModel, ensemblesOf, type Model } from '../model/model.ts';
+import { createModel, ensemblesOf, type Model } from '../model/model.ts';
 import type { ParameterGroup } from '../model/parameters.ts';
 import { type CommonOptions, checkOptions, flagOf, type OptionSpec, type Recipe } from '../model/recipe.ts';
 import { TrainingError } from './errors.ts';
 import { gridOf, inputShape } from './samples.ts';
-import { recordWithLosses } from './session.ts';
+import { traceTraining } from './session.ts';
 
 /** GPU memory of a training run in bytes, computed without running it. */
 export interface MemoryNeed {
@@ -43,10 +43,7 @@ function sampleBytes(model: Model): number {
 export function memoryNeed(device: Device, recipe: Recipe, options: CommonOptions): MemoryNeed {
   const paper = paperDevice(device);
   const model = createModel(paper, recipe, options);
-  const { plan, launches } = trace(paper, () => {
-    recordWithLosses(model, allocateInputs(model));
-    return {};
-  });
+  const { plan, launches } = traceTraining(model);
   const ensembles = ensemblesOf(model);
   const weights = bytesOf(ensembles.flatMap(({ parameters, u, v }) => [parameters, u, v]));
   const adam = bytesOf(ensembles.flatMap(({ moments }) => (moments ? [moments.first, moments.second] : [])));

@@ -12,10 +12,12 @@ import {
   type Program,
   place,
   type Reading,
+  type Recording,
   record,
   run,
   runInPortions,
   type Tensor,
+  trace,
   upload,
 } from '../engine/index.ts';
 import {
@@ -81,12 +83,22 @@ export interface PlacedLosses {
 }
 
 /** Records the training step inside `record` or `trace`, with every loss in memory that stays. */
-export function recordWithLosses(model: Model, inputs: Inputs): PlacedLosses {
+function recordWithLosses(model: Model, inputs: Inputs): PlacedLosses {
   const { all, totals } = recordStep(model, inputs);
   // A dispatch that reads terms and writes a total must find them in different buffers.
   const groups = [Object.keys(all).filter((name) => !totals.includes(name)), [...totals]];
   const buffers = groups.map((group) => placeLosses(model.device, group, all));
   return { names: groups.flat(), buffers };
+}
+
+/** The training step of a model on a paper device as a session records it, and its inputs; nothing runs. */
+export function traceTraining(model: Model): Recording<Record<string, Tensor>> & { readonly inputs: Inputs } {
+  const inputs = allocateInputs(model);
+  const recording = trace(model.device, () => {
+    recordWithLosses(model, inputs);
+    return {};
+  });
+  return { ...recording, inputs };
 }
 
 /** Records the training step of a model: compiles kernels, plans memory, and allocates it. */

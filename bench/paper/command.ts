@@ -1,11 +1,10 @@
 import { writeFileSync } from 'node:fs';
 import type { Argv } from 'yargs';
-import { addRecipeFlags, recipeOptions } from '../../cli/common/recipeFlags.ts';
+import { addRecipeFlags, modelFlag, recipeOptions } from '../../cli/common/recipeFlags.ts';
 import { wholeNumber } from '../../cli/common/run.ts';
 import type { Precision, Variants } from '../../engine/index.ts';
 import { useTuned } from '../../engine/node.ts';
 import { type CommonOptions, checkOptions, defaultsOf, type Recipe } from '../../model/recipe.ts';
-import { DEFAULT_RECIPE, recipeNames } from '../../model/recipes.ts';
 import { forceable, forcedOf } from '../force.ts';
 import { paired, readLaunches } from './against.ts';
 import { CARDS, type Card, cardOf } from './cards.ts';
@@ -23,12 +22,7 @@ export const paperOptions = (recipe: Recipe) => (command: Argv) =>
       default: 'h100',
       describe: `${Object.keys(CARDS).join(', ')}, or a JSON file ({"like": "h100", "gbps": 4000})`,
     })
-    .option('model', {
-      group: 'Model:',
-      string: true,
-      default: DEFAULT_RECIPE,
-      describe: `what is trained: ${recipeNames().join(', ')}, or a file that exports a recipe`,
-    })
+    .option('model', modelFlag())
     .option('against', {
       string: true,
       describe: 'a file of `step --launches FILE`: that iteration, measured and on paper',

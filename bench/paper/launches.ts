@@ -4,12 +4,11 @@ import {
   type Precision,
   type Recording,
   type Tensor,
-  trace,
   usePrecision,
 } from '../../engine/index.ts';
-import { allocateInputs, createModel } from '../../model/model.ts';
+import { createModel } from '../../model/model.ts';
 import type { CommonOptions, Recipe } from '../../model/recipe.ts';
-import { recordWithLosses } from '../../train/session.ts';
+import { traceTraining } from '../../train/session.ts';
 import type { Card } from './cards.ts';
 
 /** Limits as Dawn reports them of cards with enough memory: what recording asks for. */
@@ -57,12 +56,7 @@ export function recordIteration<O extends CommonOptions>(
   recipe: Recipe<O>,
   options: O,
 ): PaperIteration {
-  const model = createModel(paper, recipe, options);
-  const inputs = allocateInputs(model);
-  const recording = trace(paper, () => {
-    recordWithLosses(model, inputs);
-    return {};
-  });
+  const { inputs, ...recording } = traceTraining(createModel(paper, recipe, options));
   const { real, noise, hypers } = inputs;
   const uploaded = [real.A, real.B, ...Object.values(noise), ...hypers.flat.views];
   return { ...recording, uploaded };

@@ -65,17 +65,28 @@ export async function loadRecipe(name: string): Promise<string> {
   return path;
 }
 
-/** The value of one option, before any other is looked at: it decides which others there are. */
+/** The command line before any flag is refused: some options decide which others there are. */
+export const early = () =>
+  yargs(hideBin(process.argv)).help(false).version(false).exitProcess(false).fail(false);
+
+/** The value of one option, before any other is looked at. */
 export function optionAsked(name: string): string | undefined {
-  const value = yargs(hideBin(process.argv))
-    .option(name, { string: true })
-    .help(false)
-    .version(false)
-    .exitProcess(false)
-    .fail(false)
-    .parseSync()[name];
+  const value = early().option(name, { string: true }).parseSync()[name];
   return typeof value === 'string' ? value : undefined; // given twice is refused later
 }
+
+/** `--model` of a command that takes the usual recipe where none is asked for. */
+export const modelFlag = ({ group = 'Model:', what = 'what is trained' } = {}) =>
+  ({
+    group,
+    string: true,
+    default: DEFAULT_RECIPE,
+    describe: `${what}: ${recipeNames().join(', ')}, or a file that exports a recipe`,
+  }) as const;
+
+/** The recipe that such a command is asked for. */
+export const recipeAsked = async (): Promise<Recipe> =>
+  recipeNamed(await loadRecipe(optionAsked('model') ?? DEFAULT_RECIPE));
 
 /**
  * Makes the recipe known that weights, or the newest checkpoint in a run's folder, were trained with; the

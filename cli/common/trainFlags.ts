@@ -4,7 +4,7 @@ import { PRECISIONS } from '../../engine/index.ts';
 import { TUNE_MODES } from '../../engine/node.ts';
 import type { Recipe } from '../../model/recipe.ts';
 import { DEFAULT_RECIPE, recipeNames } from '../../model/recipes.ts';
-import { addRecipeFlags } from './recipeFlags.ts';
+import { addRecipeFlags, early, optionAsked } from './recipeFlags.ts';
 import { checkValues, failWithUsage } from './run.ts';
 
 // Defaults are described, not set: a continued run must tell what was asked for from what was not.
@@ -131,16 +131,8 @@ const common = yargs(hideBin(process.argv))
 
 /** The model, the folder and whether it is a continuation, before any other flag is looked at. */
 export function firstFlags(): { model?: string; out?: string; resume: boolean } {
-  const { model, out, resume } = yargs(hideBin(process.argv))
-    .option('model', { string: true })
-    .option('out', { string: true })
-    .option('resume', { boolean: true, default: false })
-    .help(false)
-    .version(false)
-    .exitProcess(false)
-    .fail(false)
-    .parseSync();
-  return { model, out, resume };
+  const { resume } = early().option('resume', { boolean: true, default: false }).parseSync();
+  return { model: optionAsked('model'), out: optionAsked('out'), resume };
 }
 
 /** All flags of a training run of this recipe. */

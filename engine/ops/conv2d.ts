@@ -24,7 +24,7 @@ export function conv2d(x: Tensor, w: Tensor, b: Tensor | null, options: ConvOpti
     // The way back needs the activation's inverse.
     const fused = activation === 'none' || (activation === 'leaky_relu' && slope > 0);
     const own = fused ? epilogue : { ...epilogue, ACT: 0 };
-    const y = normalised(passes, [x, w, b], spectrum, sizes, own);
+    const y = normalised(passes, [x, w, b], spectrum, own);
     return fused ? y : activate(activation, slope, y);
   }
   const y = passes.forward(x, w, b, epilogue, null);

@@ -60,6 +60,7 @@ describe('wrong arguments', () => {
       [[...TOY, '--lr', 'fast'], '--lr takes a number'],
       [[...TOY, '--size', '--ch', '4'], '--size needs a value'],
       [[...TOY, '--ch', '4', '--ch', '8'], '--ch is given twice'],
+      [[...TOY, '--model', 'a.ts', '--model', 'b.ts'], '--model is given twice'],
       [[...TOY, '--light', '--full'], 'choose one of --light and --full'],
     ]);
   });

@@ -15,6 +15,7 @@ import { trace } from '../../engine/run/program.ts';
 import { evaluate, read, tensorFrom } from '../../engine/run/transfer.ts';
 import { values } from '../cases/types.ts';
 import { useDevice } from '../device.ts';
+import { tensorsOn } from './tensors.ts';
 
 const gpu = useDevice();
 const made: Tensor[] = [];
@@ -31,14 +32,7 @@ afterEach(() => {
   for (const tensor of made.splice(0)) release(gpu.device, tensor);
 });
 
-/** Records without running. */
-function recordOnly(build: () => void): void {
-  trace(gpu.device, () => {
-    build();
-    return {};
-  });
-}
-
+const { recordOnly } = tensorsOn(gpu);
 const run = (build: () => Record<string, Tensor>) => evaluate(gpu.device, build);
 const list = (x: Float32Array) => [...x];
 

@@ -5,34 +5,15 @@ import { Pool } from '../../engine/device/pool.ts';
 import { add, addInto } from '../../engine/ops/add.ts';
 import { concat } from '../../engine/ops/concat.ts';
 import { intermediate, launch, reshape } from '../../engine/record/recorder.ts';
-import {
-  allocate,
-  flatBuffer,
-  flatRange,
-  release,
-  type Tensor,
-  windowOf,
-} from '../../engine/record/tensor.ts';
-import { dispose, record, run, trace } from '../../engine/run/program.ts';
-import { read, tensorFrom, upload } from '../../engine/run/transfer.ts';
+import { allocate, flatBuffer, flatRange, release, windowOf } from '../../engine/record/tensor.ts';
+import { dispose, record, run } from '../../engine/run/program.ts';
+import { read, upload } from '../../engine/run/transfer.ts';
 import { useDevice } from '../device.ts';
+import { tensorsOn } from './tensors.ts';
 
 const gpu = useDevice();
 
-const put = (shape: number[], data: Iterable<number>, label = 'x') =>
-  tensorFrom(gpu.device, Float32Array.from(data), shape, label);
-const ones = (count: number, label: string) => put([count], Array(count).fill(1), label);
-const free = (...tensors: Tensor[]) => {
-  for (const tensor of tensors) release(gpu.device, tensor);
-};
-
-/** Records without running. */
-function recordOnly(build: () => void): void {
-  trace(gpu.device, () => {
-    build();
-    return {};
-  });
-}
+const { ones, free, recordOnly } = tensorsOn(gpu);
 
 describe('what was released', () => {
   test('cannot be released again, and its memory is nobody else’s twice', () => {

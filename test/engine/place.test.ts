@@ -5,28 +5,15 @@ import { conv2d } from '../../engine/ops/conv2d.ts';
 import { memoised } from '../../engine/record/memo.ts';
 import { place } from '../../engine/record/place.ts';
 import { intermediate, reshape } from '../../engine/record/recorder.ts';
-import { flatBuffer, release, type Tensor, windowOf } from '../../engine/record/tensor.ts';
-import { trace } from '../../engine/run/program.ts';
-import { evaluate, read, tensorFrom, upload } from '../../engine/run/transfer.ts';
+import { flatBuffer, type Tensor, windowOf } from '../../engine/record/tensor.ts';
+import { evaluate, read, upload } from '../../engine/run/transfer.ts';
 import { values } from '../cases/types.ts';
 import { useDevice } from '../device.ts';
+import { tensorsOn } from './tensors.ts';
 
 const gpu = useDevice();
 
-const put = (shape: number[], data: Iterable<number>, label = 'x') =>
-  tensorFrom(gpu.device, Float32Array.from(data), shape, label);
-const ones = (count: number, label: string) => put([count], Array(count).fill(1), label);
-const free = (...tensors: Tensor[]) => {
-  for (const tensor of tensors) release(gpu.device, tensor);
-};
-
-/** Records without running. */
-function recordOnly(build: () => void): void {
-  trace(gpu.device, () => {
-    build();
-    return {};
-  });
-}
+const { put, ones, free, recordOnly } = tensorsOn(gpu);
 
 describe('place', () => {
   /** A flat buffer of two parts of 64 floats, ones. */

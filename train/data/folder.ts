@@ -12,6 +12,8 @@ import { type ToyOptions, toyDataset } from './toy/dataset.ts';
 
 export interface Dataset extends Record<Split, Source> {
   readonly name: string;
+  /** The folder that was found under the name; absent for the drawn data set. */
+  readonly path?: string;
   /** Files that are left out, and why. */
   readonly skipped: readonly Skipped[];
 }
@@ -59,7 +61,7 @@ export async function openDataset(nameOrPath: string, options: OpenOptions = {})
     sources[split] = { ...found.source, background };
   }
   if (options.nameLeftOut ?? true) for (const sentence of leftOutSentences(skipped)) warn(sentence);
-  return { name, ...sources, skipped };
+  return { name, path, ...sources, skipped };
 }
 
 /** What to say of a data set whose preparation was stopped; null for any other. */

@@ -6,7 +6,7 @@ import type { Spectrum } from '../../record/spectrum.ts';
 import type { Tensor } from '../../record/tensor.ts';
 import type { ConvPasses } from './kernels.ts';
 import type { SigmaGradient } from './sigmaGradient.ts';
-import type { ConvEpilogue, ConvSizes } from './sizes.ts';
+import type { ConvEpilogue } from './sizes.ts';
 
 const WG = 64;
 
@@ -75,11 +75,10 @@ export function normalised(
   passes: ConvPasses,
   [x, w, b]: readonly [Tensor, Tensor, Tensor | null],
   spectrum: Spectrum,
-  sizes: ConvSizes,
   epilogue: ConvEpilogue,
 ): Tensor {
-  if (sizes.N % spectrum.calls !== 0) {
-    throw new ShapeError(`conv2d: ${sizes.N} samples cannot be shared by ${spectrum.calls} calls`);
+  if (x.shape[0] % spectrum.calls !== 0) {
+    throw new ShapeError(`conv2d: ${x.shape[0]} samples cannot be shared by ${spectrum.calls} calls`);
   }
   const y = passes.forward(x, w, b, epilogue, spectrum);
   differentiable('conv2d', [x, w, b], [y], ([dy], need) => {
